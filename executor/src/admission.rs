@@ -1,0 +1,188 @@
+//! From an order's bytes to an approved plan, by the executor's own files alone. The gate's word counts for nothing but
+//! where the order came from.
+
+use std::fs;
+
+use approval::{
+    ApprovedPlan, Approvers, Expectations, MAX_SKEW_S, Order, Refusal, StandingError, StandingState, Token,
+};
+use policies::{PermittedPlan, PolicyContext};
+use runbooks::{Digest, Plan, Timestamp};
+
+use crate::config::TargetConfig;
+use crate::executor::Executor;
+use crate::halt::Fault;
+use crate::ledger;
+
+/// An order that was verified, and the approved plan in it.
+pub(crate) struct Admitted<'e> {
+    pub(crate) envelope: String,
+    pub(crate) order: Order,
+    pub(crate) approved: ApprovedPlan,
+    pub(crate) target: &'e TargetConfig,
+    pub(crate) admitted_at: Timestamp,
+}
+
+/// Why an order is not admitted.
+#[derive(Debug)]
+pub(crate) enum NotAdmitted {
+    Refused(Refused),
+    Fault(Fault),
+}
+
+/// An order that is not taken. Nothing was touched, and no credential obtained.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) by_policy: bool,
+    /// The plan's digest, or that of the bytes where not even the gate's signature holds.
+    pub(crate) subject: Digest,
+    /// The order's id, if the gate signed it.
+    pub(crate) order: Option<String>,
+}
+
+/// Admits an order as of `now`.
+pub(crate) fn admit<'e>(
+    executor: &'e Executor,
+    envelope: &str,
+    now: Timestamp,
+) -> Result<Admitted<'e>, NotAdmitted> {
+    let (order, permitted, target) = permit(executor, envelope, now)?;
+    let approved = approve(executor, &order, permitted, now)?;
+    Ok(Admitted {
+        envelope: envelope.to_owned(),
+        order,
+        approved,
+        target,
+        admitted_at: now,
+    })
+}
+
+/// Everything but the people: from the gate, for this executor, an instance of a pinned runbook, allowed by its policy.
+pub(crate) fn permit<'e>(
+    executor: &'e Executor,
+    envelope: &str,
+    now: Timestamp,
+) -> Result<(Order, PermittedPlan, &'e TargetConfig), NotAdmitted> {
+    let config = executor.config();
+    let order = Order::verify(envelope, &config.gate.public_key)
+        .map_err(|error| Refused::unsigned(envelope, error.code(), crate::chain(&error)))?;
+    let refused = |code: &str, message: String| Refused::of(&order, code, message);
+    order
+        .check_addressed(&config.gate.id, &config.id, &config.environment)
+        .map_err(|error| refused(error.code(), crate::chain(&error)))?;
+    check_standing(&order)?;
+    let plan = Plan::admit(order.plan.as_bytes(), executor.catalog())
+        .map_err(|error| refused(error.code(), crate::chain(&error)))?;
+    let document = plan.document();
+    check_window(document.not_before, document.expires_at, now).map_err(|(code, message)| refused(code, message))?;
+    let target = config
+        .target(&document.target.name)
+        .ok_or_else(|| refused("unknown_target", format!("there is no target `{}` here", document.target.name)))?;
+    let context = PolicyContext {
+        now,
+        requester: document.requester.clone(),
+        target: target.target.clone(),
+        executions_last_day: ledger::executions_last_day(executor, &document.target.name, now)?,
+        // A frozen order does not get here.
+        freeze: false,
+    };
+    match executor.policy().evaluate(plan, &context) {
+        Ok(permitted) => Ok((order, permitted, target)),
+        Err(error) => Err(NotAdmitted::Refused(Refused {
+            by_policy: true,
+            ..refused(error.code(), error.to_string())
+        })),
+    }
+}
+
+// How old it is matters before each step; what it said at the time matters at once.
+fn check_standing(order: &Order) -> Result<(), Refused> {
+    let error = match order.standing.state {
+        StandingState::Valid => return Ok(()),
+        StandingState::Revoked => StandingError::Revoked,
+        StandingState::Frozen => StandingError::Frozen,
+    };
+    Err(Refused::of(order, error.code(), error.to_string()))
+}
+
+// The policy would refuse it as well; that it is a matter of time and not of permission is better said here.
+fn check_window(
+    not_before: Timestamp,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), (&'static str, String)> {
+    let refusal = if now.plus_s(MAX_SKEW_S) < not_before {
+        Refusal::NotYetValid(not_before)
+    } else if now >= expires_at {
+        Refusal::ExecutionExpired(expires_at)
+    } else {
+        return Ok(());
+    };
+    Err((refusal.code(), refusal.to_string()))
+}
+
+fn approve(
+    executor: &Executor,
+    order: &Order,
+    permitted: PermittedPlan,
+    now: Timestamp,
+) -> Result<ApprovedPlan, NotAdmitted> {
+    let config = executor.config();
+    let refused = |code: &str, message: String| Refused::of(order, code, message);
+    let list = fs::read_to_string(&config.approvers_file).map_err(|error| {
+        let message = format!("could not read `{}`: {error}", config.approvers_file.display());
+        refused("approvers_unreadable", message)
+    })?;
+    let approvers = Approvers::verify(&list, &config.admin_key, ledger::newest_approvers(executor)?)
+        .map_err(|error| refused(error.code(), crate::chain(&error)))?;
+    ledger::remember_approvers(executor, approvers.version())?;
+    let token = Token::parse(&order.token)
+        .map_err(Refusal::from)
+        .map_err(|refusal| refused(refusal.code(), crate::chain(&refusal)))?;
+    let expect = Expectations {
+        gate: &config.gate.id,
+        audience: &config.id,
+        now,
+        floor: &config.floor,
+        approvers: &approvers,
+        action: order.action,
+    };
+    Ok(approval::verify(permitted, &token, &expect)
+        .map_err(|refusal| refused(refusal.code(), crate::chain(&refusal)))?)
+}
+
+impl Refused {
+    pub(crate) fn of(order: &Order, code: &str, message: String) -> Self {
+        Self {
+            code: code.to_owned(),
+            message,
+            by_policy: false,
+            subject: order.plan_digest(),
+            order: Some(order.id.clone()),
+        }
+    }
+
+    fn unsigned(envelope: &str, code: &str, message: String) -> Self {
+        Self {
+            code: code.to_owned(),
+            message,
+            by_policy: false,
+            subject: Digest::of(envelope.as_bytes()),
+            order: None,
+        }
+    }
+}
+
+impl From<Refused> for NotAdmitted {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Fault> for NotAdmitted {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}

@@ -1,0 +1,249 @@
+//! Drives one step, forward or back, from wherever it is to where it stays. A crash and a lost connection are the same:
+//! the target is asked what happened before anything is run again.
+
+use std::time::Duration;
+
+use runbooks::{Action, Check, SqlAction, Step as PlanStep, StepClass, Undo};
+use tokio::time::{Instant, sleep};
+use tokio_postgres::types::Type;
+
+use crate::halt::Halt;
+use crate::marker::{Direction, Mark, Marked};
+use crate::permission::Permission;
+use crate::prove::{Answer, await_state};
+use crate::record::Record;
+use crate::sql_step::{Attempt, perform};
+use crate::step::{Cause, Effect, Step, StepEvent};
+use crate::target::{PATIENCE, QUESTION, Target, TargetError};
+
+/// One step in one direction.
+pub(crate) struct Job<'a> {
+    step: &'a PlanStep,
+    action: &'a SqlAction,
+    assert: &'a [Check],
+    direction: Direction,
+}
+
+impl<'a> Job<'a> {
+    pub(crate) fn forward(step: &'a PlanStep) -> Self {
+        let Action::Sql(action) = &step.action;
+        Self {
+            step,
+            action,
+            assert: &step.assert,
+            direction: Direction::Do,
+        }
+    }
+
+    pub(crate) fn back(step: &'a PlanStep, undo: &'a Undo) -> Self {
+        let Action::Sql(action) = &undo.action;
+        Self {
+            step,
+            action,
+            assert: &undo.assert,
+            direction: Direction::Undo,
+        }
+    }
+}
+
+/// Drives the step until its state is final. What that state is stands in the record; `Err` is for what ends the run.
+pub(crate) async fn drive(
+    job: &Job<'_>,
+    target: &mut Target<'_>,
+    record: &mut Record<'_>,
+    permission: &Permission<'_>,
+) -> Result<(), Halt> {
+    loop {
+        match (job.direction, record.step(&job.step.id)) {
+            (Direction::Do, Step::Ready) => {
+                permission.check(target, record).await?;
+                attempt(job, target, record, 1, Effect::None).await?;
+            }
+            (Direction::Undo, Step::Done | Step::Failed { effect: Effect::Possible }) => {
+                attempt(job, target, record, 1, Effect::None).await?;
+            }
+            (Direction::Do, Step::Running { attempt: before }) => {
+                if let Some(effect) = settle(job, target, record, before).await? {
+                    if let Err(halt) = permission.check(target, record).await {
+                        return close(job, record, halt, effect);
+                    }
+                    attempt(job, target, record, before + 1, effect).await?;
+                }
+            }
+            (Direction::Undo, Step::Undoing { attempt: before }) => {
+                if let Some(effect) = settle(job, target, record, before).await? {
+                    attempt(job, target, record, before + 1, effect).await?;
+                }
+            }
+            // Final, or not this direction's to move. The caller goes on only from the state it wants.
+            (Direction::Do | Direction::Undo, _) => return Ok(()),
+        }
+    }
+}
+
+/// Journals the intent, and only then runs the statement and watches for its state. `before` is what earlier attempts may
+/// have left behind.
+async fn attempt(
+    job: &Job<'_>,
+    target: &mut Target<'_>,
+    record: &mut Record<'_>,
+    number: u32,
+    before: Effect,
+) -> Result<(), Halt> {
+    if target.is_lost()
+        && let Err(error) = target.reconnect(PATIENCE).await
+    {
+        return job.unknown(record, error);
+    }
+    job.write(record, job.started(number))?;
+    let mark = job.mark(record);
+    match fence(target, &mark).await {
+        Ok(()) => {}
+        Err(error) if error.leaves_doubt() => return Ok(()),
+        Err(error) => return job.unknown(record, error),
+    }
+    match (perform(target, job.action, &mark, number).await, before) {
+        (Attempt::Applied { rows }, _) => job.see(target, record, Some(rows), false).await,
+        (Attempt::Already, _) => job.see(target, record, None, true).await,
+        // The guard matches no more, and whether that is an earlier attempt's doing cannot be told.
+        (Attempt::Failed { effect: Effect::None, cause }, Effect::Possible) => {
+            job.write(record, StepEvent::StepInDoubt { cause })
+        }
+        (Attempt::Failed { effect, cause }, _) => job.write(record, job.failed(effect, cause)),
+        // The step is still running, as far as the record goes; the caller asks the target.
+        (Attempt::Lost, _) => Ok(()),
+    }
+}
+
+/// Finds out what became of an attempt that nobody saw the end of. `Some` means that it may be tried again; what it may
+/// have left behind goes with it.
+async fn settle(
+    job: &Job<'_>,
+    target: &mut Target<'_>,
+    record: &mut Record<'_>,
+    attempt: u32,
+) -> Result<Option<Effect>, Halt> {
+    let mark = job.mark(record);
+    let marked = match look(target, &mark).await {
+        Ok(marked) => marked,
+        Err(error) => return job.unknown(record, error).map(|()| None),
+    };
+    let effect = match (job.action.class, marked) {
+        (_, Marked::Foreign) => {
+            let cause = Cause::new("already_executed", "the target says that somebody else ran this step");
+            return job.write(record, job.failed(Effect::None, cause)).map(|()| None);
+        }
+        (_, Marked::No) => Effect::None,
+        (StepClass::Transactional, Marked::Ours) => return job.see(target, record, None, true).await.map(|()| None),
+        (StepClass::NonTransactional, Marked::Ours) => match await_state(target, job.assert, job.step.max_wait_s).await {
+            Ok(Answer::Holds) => return job.write(record, job.done(None, true)).map(|()| None),
+            Ok(Answer::Not(_)) => Effect::Possible,
+            Err(error) => return job.unknown(record, error).map(|()| None),
+        },
+    };
+    if attempt < MAX_ATTEMPTS {
+        return Ok(Some(effect));
+    }
+    let cause = Cause::new("too_many_attempts", format!("{attempt} attempts ended without an answer"));
+    job.write(record, job.failed(effect, cause)).map(|()| None)
+}
+
+async fn look(target: &mut Target<'_>, mark: &Mark) -> Result<Marked, TargetError> {
+    if target.is_lost() {
+        target.reconnect(PATIENCE).await?;
+    }
+    fence(target, mark).await?;
+    match mark.look(target).await {
+        Err(TargetError::Lost(_)) => {
+            target.reconnect(PATIENCE).await?;
+            fence(target, mark).await?;
+            mark.look(target).await
+        }
+        marked => marked,
+    }
+}
+
+/// Ends sessions of earlier attempts of this step, and waits until they are gone: a client that was killed does not stop
+/// its statement.
+async fn fence(target: &Target<'_>, mark: &Mark) -> Result<(), TargetError> {
+    let sessions = mark.sessions();
+    let deadline = Instant::now() + FENCE;
+    loop {
+        let left = target.execute(FENCE_SQL, &[(&sessions, Type::TEXT)], QUESTION).await?;
+        if left == 0 {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(TargetError::Answer(format!("{left} sessions of an earlier attempt do not end")));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// The approval ended between two attempts: the step is closed as what it is.
+fn close(job: &Job<'_>, record: &mut Record<'_>, halt: Halt, effect: Effect) -> Result<(), Halt> {
+    if let Halt::Stop(stop) = &halt {
+        job.write(record, job.failed(effect, stop.cause.clone()))?;
+    }
+    Err(halt)
+}
+
+impl Job<'_> {
+    /// Watches for the state that proves the effect.
+    async fn see(
+        &self,
+        target: &mut Target<'_>,
+        record: &mut Record<'_>,
+        rows: Option<u64>,
+        already: bool,
+    ) -> Result<(), Halt> {
+        match await_state(target, self.assert, self.step.max_wait_s).await {
+            Ok(Answer::Holds) => self.write(record, self.done(rows, already)),
+            Ok(Answer::Not(cause)) => self.write(record, self.failed(Effect::Possible, cause)),
+            Err(error) => self.unknown(record, error),
+        }
+    }
+
+    /// The target cannot be asked: later, if it is only away; by a person, if it answers and cannot say.
+    fn unknown(&self, record: &mut Record<'_>, error: TargetError) -> Result<(), Halt> {
+        if error.leaves_doubt() {
+            return Err(Halt::Suspend(error.cause()));
+        }
+        self.write(record, StepEvent::StepInDoubt { cause: error.cause() })
+    }
+
+    fn write(&self, record: &mut Record<'_>, event: StepEvent) -> Result<(), Halt> {
+        Ok(record.write_step(&self.step.id, event)?)
+    }
+
+    fn mark(&self, record: &Record<'_>) -> Mark {
+        record.mark(&self.step.id, self.direction)
+    }
+
+    fn started(&self, attempt: u32) -> StepEvent {
+        match self.direction {
+            Direction::Do => StepEvent::StepStarted { attempt },
+            Direction::Undo => StepEvent::UndoStarted { attempt },
+        }
+    }
+
+    fn done(&self, rows: Option<u64>, already: bool) -> StepEvent {
+        match self.direction {
+            Direction::Do => StepEvent::StepDone { rows, already },
+            Direction::Undo => StepEvent::UndoDone { already },
+        }
+    }
+
+    fn failed(&self, effect: Effect, cause: Cause) -> StepEvent {
+        match self.direction {
+            Direction::Do => StepEvent::StepFailed { effect, cause },
+            Direction::Undo => StepEvent::UndoFailed { cause },
+        }
+    }
+}
+
+/// A guarded statement whose connection is lost is tried again so often, each time after the target was asked.
+const MAX_ATTEMPTS: u32 = 3;
+const FENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(100);
+const FENCE_SQL: &str = include_str!("queries/fence.sql");

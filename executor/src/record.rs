@@ -1,0 +1,146 @@
+//! The record of one execution: its journal, and the machine that is folded from it. What is not written does not happen.
+
+use approval::Action;
+use runbooks::Digest;
+use serde_json::json;
+
+use crate::executor::Executor;
+use crate::execution::{Event, Execution, Phase, WholeEvent};
+use crate::halt::Fault;
+use crate::marker::{Direction, Mark};
+use crate::outcome::Outcome;
+use crate::reports;
+use crate::step::{Step, StepEvent};
+
+/// One execution's record, open for writing.
+pub(crate) struct Record<'e> {
+    executor: &'e Executor,
+    plan: Digest,
+    // The order under which the execution began; a later order for the same plan goes on under it.
+    order: String,
+    execution: Execution,
+}
+
+impl<'e> Record<'e> {
+    pub(crate) fn new(executor: &'e Executor, plan: Digest, order: String, execution: Execution) -> Self {
+        Self {
+            executor,
+            plan,
+            order,
+            execution,
+        }
+    }
+
+    /// Writes what happened, or what is about to. Only after it is durable, and published where that is configured, does
+    /// the execution move, and this return.
+    pub(crate) fn write(&mut self, event: Event) -> Result<(), Fault> {
+        let next = Execution::apply(Some(self.execution.clone()), event.clone())?;
+        let (kind, data) = event.to_journal()?;
+        let ended = matches!(next.phase(), Phase::Ended { .. });
+        let action = next.action();
+        self.executor.journal().transact(|tx| {
+            let seq = tx.append(journal::Event {
+                kind: kind.clone(),
+                subject: self.plan.to_string(),
+                data: data.clone(),
+            })?;
+            reports::queue(tx, seq, &self.order, &event, &data)?;
+            if ended {
+                tx.sql().execute(
+                    "UPDATE executor_ledger SET open = 0 WHERE plan_digest = ?1 AND action = ?2",
+                    (self.plan.to_string(), action_name(action)),
+                )?;
+            }
+            Ok::<(), Fault>(())
+        })?;
+        tracing::info!(kind, plan = self.plan.short(), order = self.order, data = %data, "journalled");
+        self.execution = next;
+        self.executor.wake_reporter();
+        Ok(())
+    }
+
+    pub(crate) fn write_step(&mut self, step: &str, event: StepEvent) -> Result<(), Fault> {
+        self.write(Event::of_step(step, event))
+    }
+
+    pub(crate) fn write_whole(&mut self, event: WholeEvent) -> Result<(), Fault> {
+        self.write(Event::Whole(event))
+    }
+
+    /// Writes the end, and returns it.
+    pub(crate) fn end(&mut self, outcome: Outcome) -> Result<Outcome, Fault> {
+        self.write_whole(WholeEvent::ExecutionEnded {
+            outcome: outcome.clone(),
+        })?;
+        Ok(outcome)
+    }
+
+    pub(crate) fn execution(&self) -> &Execution {
+        &self.execution
+    }
+
+    pub(crate) fn step(&self, id: &str) -> Step {
+        self.execution.step(id)
+    }
+
+    pub(crate) fn plan(&self) -> &Digest {
+        &self.plan
+    }
+
+    pub(crate) fn mark(&self, step: &str, direction: Direction) -> Mark {
+        Mark {
+            plan: self.plan,
+            step: step.to_owned(),
+            direction,
+            executor: self.executor.config().id.clone(),
+            order: self.order.clone(),
+        }
+    }
+}
+
+/// Folds the journal of one plan. `None`: it was never admitted.
+pub(crate) fn replay(journal: &journal::Journal, plan: &Digest) -> Result<Option<Execution>, Fault> {
+    let mut execution = None;
+    for entry in journal.read(Some(&plan.to_string()))? {
+        if entry.kind == REFUSED {
+            continue;
+        }
+        let event = Event::from_journal(&entry.kind, &entry.data)?;
+        execution = Some(Execution::apply(execution, event)?);
+    }
+    Ok(execution)
+}
+
+/// Journals that an order was refused, under its plan if the gate signed it, else under its own digest.
+pub(crate) fn refuse(
+    executor: &Executor,
+    subject: Digest,
+    order: Option<&str>,
+    code: &str,
+    message: &str,
+) -> Result<(), Fault> {
+    let data = json!({"order": order, "code": code, "message": message});
+    executor.journal().transact(|tx| {
+        let seq = tx.append(journal::Event {
+            kind: REFUSED.to_owned(),
+            subject: subject.to_string(),
+            data: data.clone(),
+        })?;
+        match order {
+            Some(order) => reports::queue_refusal(tx, seq, order, &data),
+            None => Ok(()),
+        }
+    })?;
+    tracing::warn!(code, message, order, "order refused");
+    executor.wake_reporter();
+    Ok(())
+}
+
+pub(crate) fn action_name(action: Action) -> &'static str {
+    match action {
+        Action::Execute => "execute",
+        Action::Rollback => "rollback",
+    }
+}
+
+const REFUSED: &str = "order_refused";

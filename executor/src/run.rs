@@ -1,0 +1,147 @@
+//! The whole privileged path, in order. Each value below is made from the one before it, and from nothing else.
+
+use approval::Action;
+
+use crate::admission::{Admitted, NotAdmitted, Refused, admit};
+use crate::credentials::Credential;
+use crate::drive::{Job, drive};
+use crate::execution::{Phase, WholeEvent};
+use crate::executor::Executor;
+use crate::halt::{Fault, Halt, Stop};
+use crate::ledger::{self, Begin};
+use crate::outcome::{Ended, Outcome};
+use crate::permission::{Permission, away};
+use crate::prove::{self, Answer};
+use crate::record::{self, Record};
+use crate::step::{Cause, Step};
+use crate::target::{PATIENCE, Target};
+use crate::undo::{go_back, nothing_done};
+use crate::{identity, verification};
+
+/// Runs one order from its bytes to its end.
+pub async fn run_order(executor: &Executor, envelope: &str) -> Result<Ended, Fault> {
+    match admit(executor, envelope, executor.now()) {
+        Ok(admitted) => run_admitted(executor, admitted).await,
+        Err(NotAdmitted::Refused(refused)) => refuse(executor, refused),
+        Err(NotAdmitted::Fault(fault)) => Err(fault),
+    }
+}
+
+/// Spends the order, and only then runs it.
+pub(crate) async fn run_admitted(executor: &Executor, admitted: Admitted<'_>) -> Result<Ended, Fault> {
+    let mut record = match ledger::begin(executor, &admitted)? {
+        Begin::Run(record) => record,
+        Begin::Spent { code, message, again } => {
+            let mut refused = Refused::of(&admitted.order, code, message);
+            // The gate has this order's outcome, or it is queued: the refusal of a repetition is not another outcome.
+            refused.order = refused.order.filter(|_| !again);
+            return refuse(executor, refused);
+        }
+    };
+    match execute(executor, &admitted, &mut record).await {
+        Ok(outcome) => Ok(Ended::With(outcome)),
+        Err(Halt::Interrupted) => Ok(Ended::Interrupted),
+        Err(Halt::Suspend(cause) | Halt::Stop(Stop { cause, .. })) => Ok(Ended::Suspended { cause }),
+        // Something may be changed, and nothing more can be written down: a person must know.
+        Err(Halt::Fault(fault)) if record.execution().has_effect() => Ok(Ended::Suspended { cause: fault.cause() }),
+        Err(Halt::Fault(fault)) => Err(fault),
+    }
+}
+
+async fn execute(executor: &Executor, admitted: &Admitted<'_>, record: &mut Record<'_>) -> Result<Outcome, Halt> {
+    let permission = Permission::new(executor, admitted);
+    let credential = match Credential::obtain(&admitted.approved, admitted.target) {
+        Ok(credential) => credential,
+        Err(error) => return cannot_begin(record, Cause::new(error.code(), crate::chain(&error))),
+    };
+    let mut target = match Target::connect(&credential, record.plan(), PATIENCE).await {
+        Ok(target) => target,
+        Err(error) => return cannot_begin(record, error.cause()),
+    };
+    match identity::check(&target, &admitted.approved.plan().document().target).await {
+        Ok(Ok(())) => {}
+        Ok(Err(cause)) => return cannot_begin(record, cause),
+        Err(error) => return cannot_begin(record, error.cause()),
+    }
+    let stop = match admitted.approved.action() {
+        Action::Execute => match forward(executor, admitted, &mut target, record, &permission).await {
+            Ok(()) => return Ok(record.end(Outcome::Done { kept: Vec::new() })?),
+            Err(Halt::Stop(stop)) => stop,
+            Err(halt) => return Err(halt),
+        },
+        Action::Rollback => match permission.check_rollback(&mut target, record).await {
+            Ok(stop) => stop,
+            Err(Halt::Stop(stop)) => return Ok(record.end(nothing_done(stop))?),
+            Err(halt) => return Err(halt),
+        },
+    };
+    go_back(admitted, &mut target, record, &permission, stop).await
+}
+
+async fn forward(
+    executor: &Executor,
+    admitted: &Admitted<'_>,
+    target: &mut Target<'_>,
+    record: &mut Record<'_>,
+    permission: &Permission<'_>,
+) -> Result<(), Halt> {
+    let plan = admitted.approved.plan().document();
+    match record.execution().phase().clone() {
+        Phase::Forward { .. } if record.execution().is_untouched() => check(admitted, target, record, permission).await?,
+        Phase::Forward { .. } => {}
+        Phase::Back { cause } => return Err(Halt::stop(cause)),
+        Phase::Ended { .. } => return Err(Halt::stop(Cause::new("already_executed", "it is over"))),
+    }
+    for step in &plan.steps {
+        drive(&Job::forward(step), target, record, permission).await?;
+        if record.step(&step.id) != Step::Done {
+            let cause = record.execution().cause().cloned();
+            let unknown = || Cause::new("step_not_done", format!("step `{}` is not done", step.id));
+            return Err(Halt::stop(cause.unwrap_or_else(unknown)));
+        }
+    }
+    verification::verify(executor, &plan.verification, target, record).await
+}
+
+/// Nothing has been touched yet: the plan was not used before, its prechecks hold, and no more than it says is in reach.
+async fn check(
+    admitted: &Admitted<'_>,
+    target: &mut Target<'_>,
+    record: &mut Record<'_>,
+    permission: &Permission<'_>,
+) -> Result<(), Halt> {
+    permission.check(target, record).await?;
+    let plan = admitted.approved.plan().document();
+    match identity::check_unused(target, record.plan()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(cause)) => return Err(Halt::unapproved(cause)),
+        Err(error) => return Err(away(record, &error)),
+    }
+    match prove::ask_all(target, &plan.prechecks, "precheck_failed").await {
+        Ok(Answer::Holds) => {}
+        Ok(Answer::Not(cause)) => return Err(Halt::stop(cause)),
+        Err(error) => return Err(away(record, &error)),
+    }
+    let mut measured = Vec::new();
+    for radius in &plan.blast_radius {
+        match prove::measure(target, radius).await {
+            Ok(Ok(within)) => measured.push(within),
+            Ok(Err(cause)) => return Err(Halt::stop(cause)),
+            Err(error) => return Err(away(record, &error)),
+        }
+    }
+    Ok(record.write_whole(WholeEvent::TargetChecked { measured })?)
+}
+
+fn cannot_begin(record: &mut Record<'_>, cause: Cause) -> Result<Outcome, Halt> {
+    match record.execution().phase() {
+        Phase::Forward { .. } if !record.execution().has_effect() => Ok(record.end(Outcome::Failed { cause })?),
+        Phase::Forward { .. } | Phase::Back { .. } | Phase::Ended { .. } => Err(Halt::Suspend(cause)),
+    }
+}
+
+pub(crate) fn refuse(executor: &Executor, refused: Refused) -> Result<Ended, Fault> {
+    let Refused { code, message, by_policy, subject, order } = refused;
+    record::refuse(executor, subject, order.as_deref(), &code, &message)?;
+    Ok(Ended::Refused { code, message, by_policy })
+}

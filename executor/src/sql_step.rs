@@ -1,0 +1,163 @@
+//! The step kind `sql`: one guarded statement, with its marker row, at most once.
+
+use runbooks::{SqlAction, StepClass};
+
+use crate::marker::{Mark, Marked};
+use crate::step::{Cause, Effect};
+use crate::target::{Bounds, QUESTION, Target, TargetError};
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// The statement took effect; its state is still to be seen.
+    Applied { rows: u64 },
+    /// It took effect in an earlier attempt of ours; nothing was run.
+    Already,
+    Failed { effect: Effect, cause: Cause },
+    /// The connection went away in the middle.
+    Lost,
+}
+
+/// Runs the statement. Its intent must be journalled, and sessions of earlier attempts fenced off.
+pub(crate) async fn perform(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt: u32) -> Attempt {
+    let bounds = Bounds {
+        timeout_s: action.timeout_s,
+        lock_timeout_ms: action.lock_timeout_ms,
+    };
+    if let Err(error) = target.enter(&mark.session(attempt), bounds).await {
+        return untouched(&error);
+    }
+    let done = match action.class {
+        StepClass::Transactional => in_transaction(target, action, mark, attempt, bounds).await,
+        StepClass::NonTransactional => by_itself(target, action, mark, attempt, bounds).await,
+    };
+    match target.leave().await {
+        Ok(()) => done,
+        // Its result is known all the same; the next question opens a new session.
+        Err(_) => done,
+    }
+}
+
+/// Marker and effect commit together: whatever crashes, both are there or neither.
+async fn in_transaction(
+    target: &Target<'_>,
+    action: &SqlAction,
+    mark: &Mark,
+    attempt: u32,
+    bounds: Bounds,
+) -> Attempt {
+    if let Err(error) = target.execute(BEGIN, &[], QUESTION).await {
+        return untouched(&error);
+    }
+    let done = marked_effect(target, action, mark, attempt, bounds).await;
+    let end = match &done {
+        Attempt::Applied { .. } => COMMIT,
+        Attempt::Already | Attempt::Failed { .. } | Attempt::Lost => ROLLBACK,
+    };
+    match target.execute(end, &[], bounds).await {
+        Ok(_) => done,
+        // A deferred check refused at the end: the server has rolled back.
+        Err(TargetError::Sql { state, message }) => untouched(&TargetError::Sql { state, message }),
+        Err(_) => Attempt::Lost,
+    }
+}
+
+async fn marked_effect(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt: u32, bounds: Bounds) -> Attempt {
+    match mark.insert(target, attempt, bounds).await {
+        Ok(true) => {}
+        Ok(false) => return marked_before(target, mark).await,
+        Err(error) => return untouched(&error),
+    }
+    match target.execute(&action.statement, &[], bounds).await {
+        Ok(rows) => match wrong_rows(action, rows) {
+            None => Attempt::Applied { rows },
+            Some(cause) => Attempt::Failed {
+                effect: Effect::None,
+                cause,
+            },
+        },
+        Err(error) => untouched(&error),
+    }
+}
+
+/// The marker is committed first, as a claim: it keeps a second executor away, and tells a later recovery that the
+/// statement may have been sent.
+async fn by_itself(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt: u32, bounds: Bounds) -> Attempt {
+    match mark.insert(target, attempt, bounds).await {
+        Ok(true) => {}
+        Ok(false) if attempt > 1 => match mark.look(target).await {
+            Ok(Marked::Ours) => {}
+            Ok(Marked::Foreign | Marked::No) => return foreign(),
+            Err(error) => return untouched(&error),
+        },
+        Ok(false) => return foreign(),
+        Err(error) => return untouched(&error),
+    }
+    match target.execute(&action.statement, &[], bounds).await {
+        Ok(rows) => match wrong_rows(action, rows) {
+            None => Attempt::Applied { rows },
+            Some(cause) => Attempt::Failed {
+                // The guard stands in the statement: no row, no effect.
+                effect: if rows == 0 { Effect::None } else { Effect::Possible },
+                cause,
+            },
+        },
+        Err(error) if error.leaves_doubt() => Attempt::Lost,
+        // It may have worked on some rows before it failed.
+        Err(error) => Attempt::Failed {
+            effect: Effect::Possible,
+            cause: error.cause(),
+        },
+    }
+}
+
+async fn marked_before(target: &Target<'_>, mark: &Mark) -> Attempt {
+    match mark.look(target).await {
+        Ok(Marked::Ours) => Attempt::Already,
+        Ok(Marked::Foreign | Marked::No) => foreign(),
+        Err(error) => untouched(&error),
+    }
+}
+
+fn wrong_rows(action: &SqlAction, rows: u64) -> Option<Cause> {
+    let wanted = action.rows?;
+    if wanted.allow(rows) {
+        return None;
+    }
+    let code = if rows < wanted.at_least {
+        "precondition_changed"
+    } else {
+        "too_many_rows"
+    };
+    Some(Cause::new(
+        code,
+        format!(
+            "the guarded statement met {rows} rows, not {} to {}",
+            wanted.at_least, wanted.at_most
+        ),
+    ))
+}
+
+fn foreign() -> Attempt {
+    Attempt::Failed {
+        effect: Effect::None,
+        cause: Cause::new("already_executed", "the target says that somebody else ran this step of this plan"),
+    }
+}
+
+/// For what fails before the effect, or is rolled back with it. A lost connection still leaves doubt: a commit may have
+/// been under way.
+fn untouched(error: &TargetError) -> Attempt {
+    if error.leaves_doubt() {
+        Attempt::Lost
+    } else {
+        Attempt::Failed {
+            effect: Effect::None,
+            cause: error.cause(),
+        }
+    }
+}
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";

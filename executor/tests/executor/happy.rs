@@ -1,0 +1,45 @@
+//! What was signed is done, and nothing else.
+
+use crate::incidents::{Blocked, Saturated, limit};
+use crate::postgres::Server;
+use crate::scene::Scene;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_blocker_is_ended_and_the_bystander_goes_on() {
+    let server = Server::start(100).await;
+    // The shipped catalog as it is, with its five seconds of hold time.
+    let scene = Scene::with_catalog(&server, |_| {}).await;
+    assert_eq!(scene.catalog().digest(), runbooks::Catalog::shipped().unwrap().digest());
+    let incident = Blocked::new(&server, &scene).await;
+    let ran = scene.run(&scene.config("state", ""), &scene.order(&incident.plan));
+    assert_eq!((ran.code, ran.result.as_str()), (Some(0), "done"), "{}", ran.stderr);
+    incident.assert_resolved(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_is_capped_with_its_marker_and_its_idle_sessions_are_ended() {
+    let server = Server::start(20).await;
+    let scene = Scene::new(&server).await;
+    let incident = Saturated::new(&server, &scene, 2).await;
+    let config = scene.config("state", "");
+    let ran = scene.run(&config, &scene.order(&incident.plan));
+    assert_eq!((ran.code, ran.result.as_str()), (Some(0), "done"), "{}", ran.stderr);
+    assert_eq!(limit(&server).await, 10);
+    assert_eq!(incident.idle(&server).await, 0);
+    incident.assert_bystanders().await;
+    assert_eq!(incident.marks(&server).await, ["cap_role do", "end_idle_sessions do"]);
+    // Marker and effect are one transaction: the database says so.
+    let same = "SELECT count(*) FROM countersign.executed_steps m, pg_authid r
+                WHERE m.step_id = 'cap_role' AND r.rolname = 'app' AND m.xmin = r.xmin";
+    assert_eq!(server.number(same).await, 1);
+
+    let ran = scene.run(&config, &scene.rollback_order(&incident.plan));
+    assert_eq!((ran.code, ran.result.as_str()), (Some(0), "done"), "{}", ran.stderr);
+    assert_eq!(limit(&server).await, 18);
+    assert_eq!(
+        incident.marks(&server).await,
+        ["cap_role do", "end_idle_sessions do", "cap_role undo"]
+    );
+    let ran = scene.run(&config, &scene.rollback_order(&incident.plan));
+    assert_eq!((ran.code, ran.result.as_str()), (Some(4), "already_executed"));
+}

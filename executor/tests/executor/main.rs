@@ -1,0 +1,18 @@
+//! The executor on a real PostgreSQL, with real keys, as the real binary. Whether something happened is asked of the
+//! database, never of the executor.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed set-up is a failed test"
+)]
+
+mod crashes;
+mod happy;
+mod incidents;
+mod people;
+mod postgres;
+mod refusals;
+mod rollbacks;
+mod scene;
+mod serving;

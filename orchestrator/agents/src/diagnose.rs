@@ -1,0 +1,170 @@
+//! The diagnosis: rules over evidence, and, where there is a model, its opinion first and the rules behind it.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use incident::{Author, Diagnosis, DiagnosisError, Findings, Rejection};
+use model::Model;
+use runbooks::Evidence;
+
+use crate::by_model::{ModelDiagnosisError, diagnose_with};
+use crate::causes::{Assessment, assess_all, assess_healthy, explain_unexplained};
+use crate::telemetry::Telemetry;
+use crate::thresholds::THRESHOLDS;
+
+/// Makes diagnoses. Without a model it is no worse off than when the model fails.
+#[derive(Clone, Default)]
+pub struct Diagnostician {
+    model: Option<Arc<dyn Model>>,
+}
+
+/// Why the rules answered although there is a model.
+#[derive(Debug)]
+pub struct Fallback(pub ModelDiagnosisError);
+
+impl Diagnostician {
+    #[must_use]
+    pub fn offline() -> Self {
+        Self::default()
+    }
+
+    #[must_use]
+    pub fn with_model(model: Arc<dyn Model>) -> Self {
+        Self { model: Some(model) }
+    }
+
+    /// The model's diagnosis if it stands on the evidence, else the offline one with the reason.
+    pub async fn diagnose(&self, evidence: &[Evidence]) -> Result<(Diagnosis, Option<Fallback>), DiagnosisError> {
+        match &self.model {
+            None => Ok((diagnose(evidence)?, None)),
+            Some(model) => match diagnose_with(model.as_ref(), evidence).await {
+                Ok(diagnosis) => Ok((diagnosis, None)),
+                Err(refused) => Ok((diagnose(evidence)?, Some(Fallback(refused)))),
+            },
+        }
+    }
+}
+
+/// The offline diagnosis. It sees evidence alone: not the alert, not its name.
+pub fn diagnose(evidence: &[Evidence]) -> Result<Diagnosis, DiagnosisError> {
+    let telemetry = Telemetry::read(evidence);
+    let mut hypotheses = Vec::new();
+    let mut rejected = Vec::new();
+    for assessment in assess_all(&telemetry, &THRESHOLDS) {
+        match assessment {
+            Assessment::Likely(hypothesis) => hypotheses.push(*hypothesis),
+            Assessment::Ruled { out, because } => rejected.push(Rejection { root_cause: out, because }),
+            Assessment::Blind { cause, tool } => {
+                let says = format!("not judged: `{tool}` gave no answer");
+                let because = evidence.first().map(|any| crate::causes::signal(&any.id, says)).into_iter().collect();
+                rejected.push(Rejection { root_cause: cause, because });
+            }
+        }
+    }
+    if hypotheses.is_empty() {
+        let answer = assess_healthy(&telemetry, &THRESHOLDS).or_else(|| explain_unexplained(&telemetry, evidence));
+        hypotheses.extend(answer);
+    }
+    hypotheses.sort_by_key(|hypothesis| Reverse(hypothesis.confidence_pct));
+    Diagnosis::admit(Findings { author: Author::Offline, hypotheses, rejected }, evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    use incident::RootCause;
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_evidence::{
+        blocking_tree, connection_use, ddl_queue, healthy, idle_blocker, record, saturated, without,
+    };
+
+    fn best(evidence: &[Evidence]) -> RootCause {
+        diagnose(evidence).unwrap().best().root_cause
+    }
+
+    #[test]
+    fn an_idle_session_that_others_wait_for_is_the_blocker() {
+        let evidence = idle_blocker();
+        let diagnosis = diagnose(&evidence).unwrap();
+        let best = diagnosis.best();
+        assert_eq!(best.root_cause, RootCause::IdleInTransactionBlocker);
+        let blocker = best.objects.get("blocker").unwrap().resolve(&evidence).unwrap();
+        assert_eq!(blocker.get("pid"), Some(&json!(501)));
+        // The others are told why not.
+        let ruled_out: Vec<RootCause> = diagnosis.findings().rejected.iter().map(|r| r.root_cause).collect();
+        assert_eq!(ruled_out, [RootCause::DdlLockQueue, RootCause::ConnectionSaturation]);
+    }
+
+    #[test]
+    fn ddl_behind_an_idle_reader_is_a_ddl_queue_and_not_the_readers_fault() {
+        let evidence = ddl_queue("idle in transaction");
+        assert_eq!(best(&evidence), RootCause::DdlLockQueue);
+        assert_eq!(best(&ddl_queue("active")), RootCause::DdlLockQueue);
+    }
+
+    #[test]
+    fn a_client_that_hoards_idle_sessions_saturates_the_server() {
+        let evidence = saturated();
+        let diagnosis = diagnose(&evidence).unwrap();
+        let client = diagnosis.best().objects.get("client").unwrap().resolve(&evidence).unwrap();
+        assert_eq!(diagnosis.best().root_cause, RootCause::ConnectionSaturation);
+        assert_eq!(client.get("application_name"), Some(&json!("report-worker")));
+    }
+
+    #[test]
+    fn saturation_by_sessions_that_work_is_not_blamed_on_one_client() {
+        let mut evidence = healthy();
+        let busy = json!([{"usename": "app", "application_name": "web", "total": 36, "idle": 2, "active": 34, "oldest_idle_s": 1}]);
+        evidence.push(record("E9", "connection_use", connection_use(38, &busy)));
+        assert_eq!(best(&evidence), RootCause::Unexplained);
+    }
+
+    #[test]
+    fn a_healthy_database_needs_no_action() {
+        assert_eq!(best(&healthy()), RootCause::NoDatabaseAction);
+    }
+
+    #[test]
+    fn nothing_is_healthy_while_something_is_blocked() {
+        // An active blocker: no runbook of ours, and no reason to call it well.
+        let mut evidence = healthy();
+        evidence.push(record("E9", "blocking_tree", blocking_tree("session", Some("active"), 30.0, 2)));
+        assert_eq!(best(&evidence), RootCause::Unexplained);
+        // A prepared transaction: there is no session to end.
+        let mut evidence = healthy();
+        evidence.push(record("E9", "blocking_tree", blocking_tree("prepared_transaction", None, 30.0, 2)));
+        assert_eq!(best(&evidence), RootCause::Unexplained);
+    }
+
+    #[test]
+    fn what_was_not_seen_is_not_called_healthy() {
+        for tool in ["blocking_tree", "ddl_waiters", "connection_use"] {
+            assert_eq!(best(&without(healthy(), tool)), RootCause::Unexplained, "{tool}");
+        }
+    }
+
+    #[test]
+    fn partial_evidence_still_names_the_cause_it_shows() {
+        let evidence = without(idle_blocker(), "connection_use");
+        assert_eq!(best(&evidence), RootCause::IdleInTransactionBlocker);
+    }
+
+    #[test]
+    fn a_client_between_two_statements_is_no_blocker() {
+        let mut evidence = healthy();
+        evidence.push(record("E9", "blocking_tree", blocking_tree("session", Some("idle in transaction"), 0.4, 1)));
+        assert_eq!(best(&evidence), RootCause::Unexplained);
+    }
+
+    #[test]
+    fn two_independent_causes_are_both_named() {
+        let mut evidence = idle_blocker();
+        let hoarder = saturated().into_iter().find(|piece| piece.tool == "connection_use").unwrap();
+        evidence.push(record("E9", "connection_use", hoarder.result));
+        let diagnosis = diagnose(&evidence).unwrap();
+        let causes: Vec<RootCause> = diagnosis.findings().hypotheses.iter().map(|h| h.root_cause).collect();
+        assert_eq!(causes, [RootCause::IdleInTransactionBlocker, RootCause::ConnectionSaturation]);
+    }
+}

@@ -1,0 +1,160 @@
+//! The evidence as the rules read it: typed, lenient about fields they do not need, and each part with its evidence id.
+
+use std::collections::BTreeMap;
+
+use runbooks::Evidence;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::sweep::POSTGRES;
+
+/// What the first sweep saw. A part that was not taken, or could not be read, is `None`: unknown, not healthy.
+pub(crate) struct Telemetry {
+    pub blocking: Option<Seen<Blocking>>,
+    pub ddl: Option<Seen<DdlWaiters>>,
+    pub connections: Option<Seen<ConnectionUse>>,
+}
+
+/// A reading and the evidence it was read from.
+pub(crate) struct Seen<T> {
+    pub id: String,
+    pub value: T,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Blocking {
+    pub waiters_total: i64,
+    pub trees: Vec<Tree>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Tree {
+    pub root: Root,
+    pub waiters: Vec<Waiter>,
+    pub victims_count: i64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Root {
+    /// Absent for a prepared transaction: there is no session to end.
+    pub pid: Option<i64>,
+    pub state: Option<String>,
+    #[serde(default)]
+    pub state_age_s: Option<f64>,
+    #[serde(default)]
+    pub usename: Option<String>,
+    #[serde(default)]
+    pub application_name: Option<String>,
+    pub kind: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Waiter {
+    pub pid: i64,
+    pub blocked_by: Vec<i64>,
+    #[serde(default)]
+    pub wait_age_s: Option<f64>,
+    #[serde(default)]
+    pub is_ddl: bool,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DdlWaiters {
+    pub relations: Vec<DdlRelation>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DdlRelation {
+    pub relation: String,
+    pub ddl: DdlSession,
+    pub blocked_by: Vec<serde_json::Value>,
+    pub queued_behind: i64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DdlSession {
+    pub pid: i64,
+    #[serde(default)]
+    pub wait_age_s: Option<f64>,
+    #[serde(default)]
+    pub mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ConnectionUse {
+    pub max_connections: i64,
+    pub used: i64,
+    pub used_pct: f64,
+    #[serde(default)]
+    pub by_state: BTreeMap<String, i64>,
+    pub groups: Vec<Client>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Client {
+    #[serde(default)]
+    pub usename: Option<String>,
+    #[serde(default)]
+    pub application_name: Option<String>,
+    pub total: i64,
+    pub idle: i64,
+    #[serde(default)]
+    pub oldest_idle_s: Option<f64>,
+}
+
+impl Telemetry {
+    pub fn read(evidence: &[Evidence]) -> Self {
+        Self {
+            blocking: read_tool(evidence, "blocking_tree"),
+            ddl: read_tool(evidence, "ddl_waiters"),
+            connections: read_tool(evidence, "connection_use"),
+        }
+    }
+
+    /// The tools whose answers are needed to call a database healthy, and are not there.
+    pub fn unseen(&self) -> Vec<&'static str> {
+        let seen = [
+            ("blocking_tree", self.blocking.is_some()),
+            ("ddl_waiters", self.ddl.is_some()),
+            ("connection_use", self.connections.is_some()),
+        ];
+        seen.into_iter().filter(|(_, seen)| !seen).map(|(tool, _)| tool).collect()
+    }
+}
+
+impl Tree {
+    /// Waiters that the root itself blocks, and that would not go on if some DDL in between were withdrawn.
+    pub fn blocked_by_root(&self) -> usize {
+        let Some(root) = self.root.pid else { return self.waiters.len() };
+        self.waiters.iter().filter(|waiter| !waiter.is_ddl && waiter.blocked_by.contains(&root)).count()
+    }
+
+    /// Waiters that queue behind a DDL statement which itself waits.
+    pub fn blocked_by_ddl(&self) -> usize {
+        let ddl: Vec<i64> = self.waiters.iter().filter(|waiter| waiter.is_ddl).map(|waiter| waiter.pid).collect();
+        let behind = |waiter: &&Waiter| !waiter.is_ddl && waiter.blocked_by.iter().any(|pid| ddl.contains(pid));
+        self.waiters.iter().filter(behind).count()
+    }
+
+    pub fn longest_wait_s(&self) -> i64 {
+        self.waiters.iter().filter_map(|waiter| waiter.wait_age_s).map(whole_s).max().unwrap_or(0)
+    }
+}
+
+/// Whole seconds, rounded down.
+#[expect(clippy::cast_possible_truncation, reason = "a float cast saturates; ages are far below its bounds")]
+pub(crate) fn whole_s(age_s: f64) -> i64 {
+    age_s.floor() as i64
+}
+
+/// A name that may be missing, for a sentence.
+pub(crate) fn name(of: Option<&String>) -> &str {
+    of.map(String::as_str).filter(|name| !name.is_empty()).unwrap_or("(no name)")
+}
+
+/// The newest answer of the tool. A later take is listed later.
+fn read_tool<T: DeserializeOwned>(evidence: &[Evidence], tool: &str) -> Option<Seen<T>> {
+    let piece = evidence.iter().rev().find(|piece| piece.server == POSTGRES && piece.tool == tool)?;
+    let value = T::deserialize(&piece.result).ok()?;
+    Some(Seen { id: piece.id.clone(), value })
+}

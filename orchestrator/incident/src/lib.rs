@@ -1,0 +1,24 @@
+//! Alerts to incidents, what is known about them, and the state machine they go through. Pure: no clock, no network.
+
+mod alert;
+mod alertmanager;
+mod cause;
+mod diagnosis;
+mod event;
+mod incident;
+mod opinion;
+mod recovery;
+mod state;
+
+pub use alert::{Alert, AlertFamily, AlertStatus, Episode, Source};
+pub use alertmanager::{Delivery, DeliveryError, MAX_ALERTS, RefusedAlert, parse_alertmanager};
+pub use cause::{RootCause, UnknownCause};
+pub use diagnosis::{Author, Diagnosis, DiagnosisError, EvidencePointer, Findings, Hypothesis, Rejection, Signal};
+pub use event::{
+    Approval, Event, EvidenceNote, ExecutionResult, ExecutionTicket, HandOverReason, MissingEvidence, PlanRecord,
+    RefusedBy, RequestTicket,
+};
+pub use incident::{AlertRecord, Ending, IllegalEvent, Incident, IncidentId};
+pub use opinion::{Opinion, Reason, Verdict};
+pub use recovery::{Reading, Recovery};
+pub use state::{Outcome, State};

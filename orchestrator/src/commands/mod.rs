@@ -1,0 +1,40 @@
+//! The commands, one file each.
+
+mod assemble;
+mod doctor;
+mod incidents;
+mod postmortem;
+mod run;
+mod serve;
+
+use incident::{HandOverReason, Outcome};
+use kit::ExitCode;
+
+#[cfg(test)]
+pub(crate) use assemble::assemble;
+pub(crate) use doctor::doctor;
+pub(crate) use incidents::{list, show};
+pub(crate) use postmortem::postmortem;
+pub(crate) use run::run;
+pub(crate) use serve::{Service, serve};
+
+/// What a script learns from how an incident ended.
+pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Outcome::Resolved | Outcome::Subsided | Outcome::HandedOver(HandOverReason::NoDatabaseAction) => ExitCode::Done,
+        Outcome::Refused => ExitCode::Denied,
+        Outcome::Rejected | Outcome::Expired => ExitCode::NotApproved,
+        Outcome::RolledBack | Outcome::HandedOver(HandOverReason::NotRecovered | HandOverReason::ExecutionStopped) => ExitCode::RolledBack,
+        Outcome::RollbackFailed => ExitCode::RollbackFailed,
+        Outcome::HandedOver(
+            HandOverReason::Unexplained
+            | HandOverReason::NoEvidence
+            | HandOverReason::NoRunbook
+            | HandOverReason::WrongTarget
+            | HandOverReason::GateRefused
+            | HandOverReason::GateUnreachable
+            | HandOverReason::ExecutionUnknown
+            | HandOverReason::Internal,
+        ) => ExitCode::Failed,
+    }
+}

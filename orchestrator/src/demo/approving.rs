@@ -1,0 +1,61 @@
+//! Shows the plan and signs for the person who said yes, with `approval-gate` itself and the key made for the demo.
+
+use anyhow::{Context, Result};
+use incident::RequestTicket;
+use runbooks::{Action, PlanDocument, Rollback};
+use tokio::process::Command;
+
+use super::approver::{Answer, ask};
+use super::binaries::Binaries;
+use super::identities::{APPROVER, Identities, run};
+use super::story::Story;
+
+/// What is needed to sign.
+pub(super) struct Approving<'a> {
+    pub binaries: &'a Binaries,
+    pub identities: &'a Identities,
+    pub gate_url: &'a str,
+    pub unattended: bool,
+}
+
+impl Approving<'_> {
+    /// Asks, and hands the decision to the gate.
+    pub async fn decide(&self, story: &mut Story, request: &RequestTicket) -> Result<()> {
+        let answer = if self.unattended { Answer::Yes } else { ask("Do you sign this plan?").await? };
+        story.mark("decided");
+        let key = &self.identities.approver_key;
+        let mut command = Command::new(&self.binaries.approval_gate);
+        match answer {
+            Answer::Yes => command.args(["approve", &request.request_id, "--yes"]),
+            Answer::No => command.args(["reject", &request.request_id, "--reason", "refused in the demo"]),
+        };
+        command.args(["--gate", self.gate_url, "--approver", APPROVER, "--key"]).arg(key);
+        run(&mut command).await.context("the decision did not reach the gate")?;
+        story.say(match answer {
+            Answer::Yes => "signed with the demo's key by `approval-gate approve`",
+            Answer::No => "refused with the demo's key by `approval-gate reject`",
+        });
+        Ok(())
+    }
+}
+
+/// The plan as a person reads it: each statement exactly as it will be sent.
+pub(super) fn show_plan(story: &Story, plan: &PlanDocument, digest: &str, request: &RequestTicket) {
+    story.show(&format!("plan      {}", plan.title));
+    story.show(&format!("digest    {digest}"));
+    story.show(&format!("page      {}", request.approval_url));
+    for (index, step) in plan.steps.iter().enumerate() {
+        story.show(&format!("step {}    {}", index + 1, step.summary));
+        let Action::Sql(sql) = &step.action;
+        story.show(&format!("          {};", sql.statement));
+        let undo = match &step.rollback {
+            Rollback::Exact(undo) | Rollback::Compensating(undo) => undo.summary.clone(),
+            Rollback::None(none) => format!("none: {}", none.reason),
+        };
+        story.show(&format!("rollback  {undo}"));
+    }
+    for radius in &plan.blast_radius {
+        let expected = radius.expected.as_ref().map(|n| format!(", {n} expected")).unwrap_or_default();
+        story.show(&format!("reach     at most {} {}{expected}", radius.limit, radius.unit));
+    }
+}

@@ -1,0 +1,53 @@
+//! The processes that the demo started, and their orderly end: the last started ends first, each politely and then not.
+
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+const POLITE: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+pub(super) struct Children(Vec<Named>);
+
+struct Named {
+    name: String,
+    child: Child,
+    /// PostgreSQL waits for its clients on TERM; INT is its fast shutdown.
+    signal: &'static str,
+}
+
+impl Children {
+    pub fn adopt(&mut self, name: &str, child: Child) {
+        self.0.push(Named { name: name.to_owned(), child, signal: "TERM" });
+    }
+
+    pub fn adopt_postgres(&mut self, child: Child) {
+        self.0.push(Named { name: "postgres".to_owned(), child, signal: "INT" });
+    }
+
+    /// The names of those that have ended although nobody asked them to.
+    pub fn ended(&mut self) -> Vec<String> {
+        let ended = |one: &mut Named| matches!(one.child.try_wait(), Ok(Some(_))).then(|| one.name.clone());
+        self.0.iter_mut().filter_map(ended).collect()
+    }
+
+    pub async fn stop_all(&mut self) {
+        while let Some(mut one) = self.0.pop() {
+            let Some(pid) = one.child.id() else { continue };
+            send(one.signal, pid).await;
+            if tokio::time::timeout(POLITE, one.child.wait()).await.is_err() {
+                eprintln!("{} did not end when asked and is killed", one.name);
+                // The error is that it has ended meanwhile.
+                let _ = one.child.kill().await;
+            }
+        }
+    }
+}
+
+/// Signals one process that we started. Without `unsafe` there is no call for it; every shell has one.
+async fn send(signal: &str, pid: u32) {
+    let sent = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal, &pid.to_string()]).status().await;
+    if let Err(error) = sent {
+        eprintln!("could not signal process {pid}: {error}");
+    }
+}

@@ -1,0 +1,169 @@
+//! The pipeline against stand-ins of its servers, over real MCP.
+#![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+
+use std::path::Path;
+
+use incident::{Alert, AlertStatus, Episode, HandOverReason, Outcome, Source};
+use store::News;
+
+use super::*;
+use crate::commands::assemble;
+use crate::intake::receive;
+use crate::stand_ins::{Observer, Script, StandIns};
+
+fn alert() -> Alert {
+    Alert {
+        episode: Episode {
+            source: Source::Alertmanager,
+            fingerprint: "a1b2c3".to_owned(),
+            starts_at: "2026-11-22T10:11:16.94533208Z".parse().unwrap(),
+        },
+        status: AlertStatus::Firing,
+        name: "SomethingIsSlow".to_owned(),
+        labels: [("cluster".to_owned(), "orders".to_owned())].into(),
+        annotations: std::collections::BTreeMap::default(),
+        generator_url: None,
+    }
+}
+
+fn pipeline(folder: &Path, stand_ins: &StandIns) -> Pipeline {
+    let text = format!(
+        "[orchestrator]\nid = 'orchestrator-1'\nstate_dir = 'state'\nlisten = '127.0.0.1:0'\nbearer_file = 'bearer'\n\
+         [gate]\nurl = '{}'\n\
+         [[targets]]\nname = 'orders'\nenvironment = 'demo'\ndatabase = 'orders'\nsystem_identifier = '7400000000000000001'\n\
+         match = {{ cluster = 'orders' }}\nservers = ['db']\n\
+         [servers.db]\nkind = 'postgres-readonly'\nurl = '{}'\n",
+        stand_ins.gate_url, stand_ins.observer_url
+    );
+    let file = folder.join("orchestrator.toml");
+    std::fs::write(&file, text).unwrap();
+    assemble(Config::load(&file).unwrap(), CancellationToken::new()).unwrap()
+}
+
+async fn opened(pipeline: &Pipeline) -> IncidentId {
+    let received = receive(pipeline, "orders".to_owned(), alert()).await.unwrap();
+    assert_eq!(received.news, News::Opened);
+    received.incident.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_ends_in_a_recovered_incident_with_a_post_mortem() {
+    let folder = tempfile::tempdir().unwrap();
+    let stand_ins = StandIns::start(Script::default()).await;
+    let pipeline = pipeline(folder.path(), &stand_ins);
+    let id = opened(&pipeline).await;
+    let closed = pipeline.drive(&id, None).await.unwrap();
+
+    assert_eq!(closed.state, State::Closed(Outcome::Resolved));
+    assert_eq!(closed.approval.unwrap().approvers, ["ana"]);
+    let text = std::fs::read_to_string(pipeline.post_mortem_file(&id)).unwrap();
+    for part in ["idle_in_transaction_blocker", "pg_terminate_backend", "approved by ana", "countersign/orchestrator-1", "| E2 |"] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    // What people signed is nowhere on our disk.
+    let token = stand_ins.token();
+    for file in ["journal.sqlite", "journal.sqlite-wal"] {
+        let bytes = std::fs::read(folder.path().join("state").join(file)).unwrap_or_default();
+        assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "{file}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_goes_on_to_the_same_end_whenever_it_is_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let stand_ins = StandIns::start(Script::default()).await;
+    let id = opened(&pipeline(folder.path(), &stand_ins)).await;
+    let mut plans = Vec::new();
+    for restart in 0.. {
+        assert!(restart < 40, "it never ends");
+        // A new process in all but name: everything is read from the disk again.
+        let pipeline = pipeline(folder.path(), &stand_ins);
+        let incident = pipeline.settled(&id).await.unwrap();
+        if incident.state.is_closed() {
+            assert_eq!(incident.state, State::Closed(Outcome::Resolved));
+            break;
+        }
+        let incident = pipeline.advance(incident).await.unwrap();
+        plans.extend(incident.plan.map(|plan| plan.digest));
+    }
+    plans.dedup();
+    assert_eq!(plans.len(), 1, "a plan was made twice");
+    assert_eq!(stand_ins.orders(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_between_an_act_and_its_journal_entry_is_made_good() {
+    // Each step is done twice, as after a crash between what it did and the journal entry that tells of it.
+    let folder = tempfile::tempdir().unwrap();
+    let stand_ins = StandIns::start(Script::default()).await;
+    let pipeline = pipeline(folder.path(), &stand_ins);
+    let id = opened(&pipeline).await;
+    let mut incident = pipeline.settled(&id).await.unwrap();
+    while !incident.state.is_closed() {
+        match incident.state {
+            State::Policy if incident.decision.is_some() => drop(pipeline.ask_for_approval(&incident).await.unwrap()),
+            State::AwaitingApproval => drop(pipeline.await_approval(&incident).await.unwrap()),
+            State::Executing => drop(pipeline.await_execution(&incident).await.unwrap()),
+            _ => {}
+        }
+        incident = pipeline.advance(incident).await.unwrap();
+    }
+    assert_eq!(incident.state, State::Closed(Outcome::Resolved));
+    assert_eq!(stand_ins.orders(), 1);
+}
+
+async fn outcome_of(script: Script) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let stand_ins = StandIns::start(script).await;
+    let pipeline = pipeline(folder.path(), &stand_ins);
+    let id = opened(&pipeline).await;
+    let closed = pipeline.drive(&id, None).await.unwrap();
+    assert!(pipeline.post_mortem_file(&id).is_file(), "every end has a post-mortem");
+    closed.state.outcome().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_other_end_is_named_and_written_down() {
+    let base = Script::default;
+    let ends = [
+        (Script { decision: "rejected", ..base() }, Outcome::Rejected),
+        (Script { decision: "expired", ..base() }, Outcome::Expired),
+        (Script { refusal: Some("policy_denied"), ..base() }, Outcome::Refused),
+        (Script { refusal: Some("not_an_instance"), ..base() }, Outcome::HandedOver(HandOverReason::GateRefused)),
+        (Script { execution: "rolled_back", ..base() }, Outcome::RolledBack),
+        (Script { execution: "rollback_failed", ..base() }, Outcome::RollbackFailed),
+        (Script { execution: "refused", ..base() }, Outcome::HandedOver(HandOverReason::ExecutionStopped)),
+        (Script { observer: Observer::Healthy, ..base() }, Outcome::HandedOver(HandOverReason::NoDatabaseAction)),
+        (Script { observer: Observer::OtherSystem, ..base() }, Outcome::HandedOver(HandOverReason::WrongTarget)),
+        (Script { observer: Observer::Restarted, ..base() }, Outcome::HandedOver(HandOverReason::NotRecovered)),
+    ];
+    for (script, expected) in ends {
+        assert_eq!(outcome_of(script).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incident_that_ends_by_itself_while_people_think_is_not_executed() {
+    let folder = tempfile::tempdir().unwrap();
+    let stand_ins = StandIns::start(Script { decision: "pending", ..Script::default() }).await;
+    let pipeline = pipeline(folder.path(), &stand_ins);
+    let id = opened(&pipeline).await;
+    pipeline.drive(&id, Some("awaiting_approval")).await.unwrap();
+    let ended = Alert { status: AlertStatus::Resolved { ends_at: "2026-11-22T10:20:00Z".parse().unwrap() }, ..alert() };
+    assert_eq!(receive(&pipeline, "orders".to_owned(), ended).await.unwrap().news, News::Resolved);
+    let closed = pipeline.drive(&id, None).await.unwrap();
+    assert_eq!(closed.state, State::Closed(Outcome::Subsided));
+    assert_eq!(stand_ins.orders(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_there_is_said_and_not_guessed_around() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stand_ins = StandIns::start(Script::default()).await;
+    stand_ins.observer_url = "http://127.0.0.1:9".to_owned();
+    let pipeline = pipeline(folder.path(), &stand_ins);
+    let id = opened(&pipeline).await;
+    let closed = pipeline.drive(&id, None).await.unwrap();
+    assert_eq!(closed.state, State::Closed(Outcome::HandedOver(HandOverReason::NoEvidence)));
+    assert!(!closed.ending.unwrap().look_at.is_empty());
+}

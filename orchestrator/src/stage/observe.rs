@@ -1,0 +1,69 @@
+//! Takes the first look, and makes sure that it is the right database that is looked at.
+
+use std::time::Duration;
+
+use incident::{Event, HandOverReason, Incident};
+use runbooks::Evidence;
+use serde_json::Value;
+
+use super::{Halt, Next, Step};
+use crate::config::TargetSection;
+use crate::pipeline::Pipeline;
+use crate::toolbelt::Taken;
+
+/// A saturated database may let nobody in at first.
+const ATTEMPTS: u32 = 3;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
+
+impl Pipeline {
+    pub(crate) async fn observe(&self, incident: &Incident) -> Step {
+        let target = self.target_of(incident)?;
+        let probes = agents::first_sweep();
+        let deadline = Duration::from_secs(u64::from(self.config.orchestrator.observe_within_s));
+        let mut attempt = 1;
+        let taken = loop {
+            let taken = self.toolbelt.take(target, &probes, deadline, 1).await;
+            let has = |tool: &str| taken.evidence.iter().any(|piece| piece.tool == tool);
+            let complete = probes.iter().filter(|probe| probe.required).all(|probe| has(probe.tool));
+            if complete || attempt >= ATTEMPTS {
+                break taken;
+            }
+            attempt += 1;
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(Halt::Stopping),
+                () = tokio::time::sleep(BETWEEN_ATTEMPTS) => {}
+            }
+        };
+        check_identity(target, &taken)?;
+        let Taken { evidence, notes, missing } = taken;
+        Ok(Next { event: Event::EvidenceTaken { evidence: notes, missing }, evidence })
+    }
+}
+
+fn check_identity(target: &TargetSection, taken: &Taken) -> Result<(), Halt> {
+    let Some(identity) = taken.evidence.iter().find(|piece| piece.tool == "server_identity") else {
+        let missing = taken.missing.iter().map(|missing| format!("{}: {}", missing.tool, missing.message));
+        return Err(Halt::HandOver {
+            reason: HandOverReason::NoEvidence,
+            message: format!("nothing could be seen of target `{}`", target.name),
+            look_at: missing.collect(),
+        });
+    };
+    let wrong = |what: &str, found: &str, wanted: &str| {
+        let message = format!("{what} is `{found}`, but target `{}` is configured as `{wanted}`", target.name);
+        Err(Halt::hand_over(HandOverReason::WrongTarget, message))
+    };
+    let database = text_of(identity, "database");
+    if database != target.database {
+        return wrong("the database", database, &target.database);
+    }
+    let system_identifier = text_of(identity, "system_identifier");
+    match &target.system_identifier {
+        Some(wanted) if wanted != system_identifier => wrong("the system identifier", system_identifier, wanted),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn text_of<'a>(evidence: &'a Evidence, key: &str) -> &'a str {
+    evidence.result.get(key).and_then(Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,65 @@
+//! Diagnosis in, exact plan out: the catalog chooses and renders; nothing is written here.
+
+use agents::{NoPlan, choose};
+use chrono::Utc;
+use incident::{Diagnosis, Event, HandOverReason, Incident, PlanRecord};
+use rand::RngCore;
+use runbooks::{Evidence, Plan, PlanContext, Target, Timestamp};
+
+use super::observe::text_of;
+use super::{Halt, Step};
+use crate::config::TargetSection;
+use crate::pipeline::Pipeline;
+
+impl Pipeline {
+    pub(crate) async fn plan(&self, incident: &Incident) -> Step {
+        let evidence = self.evidence_of(incident)?;
+        let findings = incident.findings.clone().ok_or_else(|| no_plan("the incident has no diagnosis"))?;
+        let diagnosis = Diagnosis::admit(findings, &evidence).map_err(|e| no_plan(&crate::chain(&e)))?;
+        let choice = choose(&diagnosis, &self.catalog, &evidence).map_err(|why| hand_over(&why, &diagnosis))?;
+        let context = self.plan_context(incident, self.target_of(incident)?, &evidence);
+        let plan = Plan::fill(&choice.draft, &self.catalog, &evidence, context)
+            .map_err(|e| no_plan(&format!("{}: {}", e.code(), crate::chain(&e))))?;
+        let text = String::from_utf8(plan.bytes().to_vec()).map_err(|e| Halt::internal(&e))?;
+        let plan = PlanRecord { draft: choice.draft, digest: plan.digest(), text, not_taken: choice.not_taken };
+        Ok(Event::Planned { plan }.into())
+    }
+
+    fn plan_context(&self, incident: &Incident, target: &TargetSection, evidence: &[Evidence]) -> PlanContext {
+        let section = &self.config.orchestrator;
+        let now = Timestamp::from(Utc::now());
+        let identity = evidence.iter().find(|piece| piece.tool == "server_identity");
+        let mut nonce = [0_u8; 16];
+        rand::rng().fill_bytes(&mut nonce);
+        PlanContext {
+            incident: incident.id.to_string(),
+            target: Target {
+                name: target.name.clone(),
+                environment: target.environment.clone(),
+                system_identifier: identity.map(|piece| text_of(piece, "system_identifier").to_owned()).unwrap_or_default(),
+                database: target.database.clone(),
+            },
+            requester: section.id.clone(),
+            policy_digest: self.policy.digest(),
+            not_before: now,
+            approve_by: now.plus_s(i64::from(section.approve_within_s)),
+            expires_at: now.plus_s(i64::from(section.execute_within_s)),
+            nonce: hex::encode(nonce),
+        }
+    }
+}
+
+fn no_plan(message: &str) -> Halt {
+    Halt::hand_over(HandOverReason::NoRunbook, message)
+}
+
+fn hand_over(why: &NoPlan, diagnosis: &Diagnosis) -> Halt {
+    let reason = match why {
+        NoPlan::NothingToDo => HandOverReason::NoDatabaseAction,
+        NoPlan::Unexplained => HandOverReason::Unexplained,
+        NoPlan::NoRunbook(_) | NoPlan::CannotFill { .. } => HandOverReason::NoRunbook,
+    };
+    let best = diagnosis.best();
+    let look_at = best.signals_for.iter().map(|signal| format!("{} ({})", signal.says, signal.evidence)).collect();
+    Halt::HandOver { reason, message: format!("{why}. {}", best.explanation), look_at }
+}

@@ -1,0 +1,63 @@
+# Whether a plan may go on. `allow` holds only where every part is proven fine: a part that is missing, odd, or of a kind
+# that no rule knows proves nothing, and so the plan is refused. `denials` explain; they decide nothing.
+package countersign
+
+default allow := false
+
+allow if {
+	plan_proven
+	target_proven
+	requester_proven
+	policy_proven
+	window_proven
+	freeze_proven
+	rate_proven
+	evidence_proven
+	blast_radius_proven
+	verification_proven
+	checks_proven
+	steps_proven
+}
+
+steps_proven if {
+	is_array(input.steps)
+	count(input.steps) > 0
+	count(input.steps) <= limits.steps
+	every step in input.steps {
+		step_proven(step)
+	}
+}
+
+checks_proven if {
+	is_array(input.prechecks)
+	count(input.prechecks) > 0
+	every check in input.prechecks {
+		check_proven(check)
+	}
+	is_array(input.stop_if)
+	every check in input.stop_if {
+		check_proven(check)
+	}
+}
+
+# What the people who approve and the executor must keep to. An environment that is not known to be a lesser one counts
+# as production: a misspelt name must not lower the bar.
+default approvers := 2
+
+approvers := 1 if {
+	input.plan.target.environment in lesser_environments
+	input.plan.risk in {"low", "medium"}
+}
+
+obligations := {
+	"approvers": approvers,
+	"methods": ["ssh"],
+	"approve_within_s": limits.approval_window_s,
+	"execute_within_s": limits.execution_window_s,
+}
+
+decision := {
+	"allow": allow,
+	"denials": denials,
+	"obligations": obligations,
+}

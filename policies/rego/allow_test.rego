@@ -1,0 +1,80 @@
+# What is allowed, and what people are then asked for.
+package countersign_test
+
+blocker := data.fixtures["idle-in-transaction-blocker"]
+
+queue := data.fixtures["ddl-lock-queue"]
+
+saturation := data.fixtures["connection-saturation"]
+
+test_every_shipped_plan_is_allowed_without_denials if {
+	every plan in [blocker, queue, saturation] {
+		allowed(plan)
+		count(data.countersign.denials) == 0 with input as plan
+	}
+}
+
+test_nothing_is_allowed_without_input if {
+	every nothing in [{}, null, [], "", 0, false] {
+		not allowed(nothing)
+	}
+}
+
+test_one_person_approves_low_risk_in_a_lesser_environment if {
+	data.countersign.obligations == {
+		"approvers": 1,
+		"methods": ["ssh"],
+		"approve_within_s": 900,
+		"execute_within_s": 1800,
+	} with input as blocker
+}
+
+test_two_people_approve_for_production_for_high_risk_and_where_the_environment_is_unknown if {
+	every change in [
+		{"target": {"environment": "production"}},
+		{"target": {"environment": "Demo"}},
+		{"target": {"environment": "prod-eu"}},
+		{"risk": "high"},
+	] {
+		data.countersign.obligations.approvers == 2 with input as object.union(blocker, {"plan": change})
+	}
+}
+
+test_the_decision_is_allow_denials_and_obligations if {
+	decision := data.countersign.decision with input as blocker
+	decision.allow == true
+	decision.denials == set()
+	decision.obligations.approvers == 1
+}
+
+# The first step, with a part replaced.
+step_of(plan, change) := object.union(plan, {"steps": [object.union(plan.steps[0], change)]})
+
+# The first step, with a part of the facts of its statement replaced.
+statement_of(plan, change) := step_of(plan, {"action": {"sql": change}})
+
+# The way back of the first step, with a part of its action replaced.
+way_back_of(plan, change) := step_of(plan, {"rollback": {"actions": [object.union(plan.steps[0].rollback.actions[0], change)]}})
+
+# The one call of the first step, with a part replaced.
+call_of(plan, change) := step_of(plan, {"action": {"calls": [object.union(call, change) |
+	some call in plan.steps[0].action.calls
+	call.function in data.countersign.signal_functions
+]}})
+
+codes(plan) := {denial.code |
+	denials := data.countersign.denials with input as plan
+	some denial in denials
+}
+
+allowed(plan) if data.countersign.allow with input as plan
+
+refused(plan) if {
+	answer := data.countersign.allow with input as plan
+	answer == false
+}
+
+refused_with(plan, code) if {
+	refused(plan)
+	code in codes(plan)
+}

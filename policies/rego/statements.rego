@@ -1,0 +1,176 @@
+# One statement, by the facts that PostgreSQL's own parser gives of it.
+package countersign
+
+check_proven(check) if {
+	named(check.id)
+	reading_proven(check.sql)
+}
+
+# Reads the catalog and changes nothing.
+reading_proven(sql) if select_proven(sql, reading_functions)
+
+select_proven(sql, functions) if {
+	sql.kind == "select"
+	texts(sql.nested_kinds)
+	every kind in sql.nested_kinds {
+		kind == "select"
+	}
+	visible(sql)
+	touches_no_role(sql)
+	texts(sql.functions)
+	every name in sql.functions {
+		function_in(name, functions)
+	}
+	texts(sql.relations_read)
+	every name in sql.relations_read {
+		startswith(name, "pg_catalog.")
+	}
+}
+
+# Nothing is hidden from the parser, nothing is written, locked, or run by a type's code.
+visible(sql) if {
+	named(sql.text)
+	sql.opaque == []
+	sql.relations_written == []
+	sql.row_locks == false
+	sql.concurrently == false
+	texts(sql.types)
+	every name in sql.types {
+		type_plain(name)
+	}
+}
+
+touches_no_role(sql) if {
+	sql.roles == []
+	sql.settings == []
+	sql.options == []
+}
+
+texts(list) if {
+	is_array(list)
+	every text in list {
+		is_string(text)
+	}
+}
+
+type_plain(name) if trim_prefix(name, "pg_catalog.") in plain_types
+
+function_in(name, functions) if name in functions
+
+function_in(name, functions) if trim_prefix(name, "pg_catalog.") in functions
+
+# --- a signal to sessions, with its guard in the statement
+
+signal_proven(action) if {
+	action.kind == "sql"
+	action.class == "non_transactional"
+	select_proven(action.sql, reading_functions | signal_functions)
+	calls := action.calls
+	is_array(calls)
+	every call in calls {
+		call_shaped(call)
+		call.function in action.sql.functions
+	}
+	signals := [call | some call in calls; call.function in signal_functions]
+	count(signals) == 1
+	every call in signals {
+		guarded(call, action.rows)
+	}
+}
+
+call_shaped(call) if {
+	is_string(call.first_argument)
+	is_string(call.clause)
+	is_boolean(call.in_root)
+	texts(call.relations)
+	texts(call.pinned_columns)
+	texts(call.bounded_columns)
+	is_number(call.limit)
+}
+
+guarded(call, rows) if {
+	stands_well(call)
+	guards_one_session(call)
+	rows == {"counted": true, "at_least": 1, "at_most": 1}
+}
+
+guarded(call, rows) if {
+	stands_well(call)
+	guards_a_group(call)
+	rows.counted == true
+	within(rows.at_least, 1, rows.at_most)
+	within(rows.at_most, 1, call.limit)
+}
+
+# One call for each row that the guard lets through, with that row's pid.
+stands_well(call) if {
+	call.in_root == true
+	call.clause == "target_list"
+	call.relations == ["pg_catalog.pg_stat_activity"]
+	call.first_argument == "pid"
+}
+
+# A pid alone is used again; with backend_start it names one session for ever.
+guards_one_session(call) if {
+	"pid" in call.pinned_columns
+	"backend_start" in call.pinned_columns
+}
+
+# Sessions of one role and application, in one state, that were there when the evidence was taken, and not too many.
+guards_a_group(call) if {
+	"usename" in call.pinned_columns
+	"application_name" in call.pinned_columns
+	"state" in call.pinned_columns
+	"backend_start" in call.bounded_columns
+	within(call.limit, 1, limits.blast_radius.sessions)
+}
+
+# --- a change of a role
+
+role_change_proven(action) if {
+	role_action_proven(action)
+	action.sql.kind == "alter_role"
+	action.sql.options == ["connectionlimit"]
+	action.sql.settings == []
+}
+
+role_change_proven(action) if {
+	role_action_proven(action)
+	action.sql.kind == "alter_role_set"
+	action.sql.options == []
+	count(action.sql.settings) == 1
+	every setting in action.sql.settings {
+		setting in role_settings
+	}
+}
+
+role_action_proven(action) if {
+	action.kind == "sql"
+	action.class == "transactional"
+	action.rows == {"counted": false, "at_least": 0, "at_most": 0}
+	action.calls == []
+	action.sql.nested_kinds == []
+	action.sql.functions == []
+	action.sql.relations_read == []
+	visible(action.sql)
+	roles_in_scope(action.sql)
+}
+
+roles_in_scope(sql) if {
+	is_array(sql.roles)
+	count(sql.roles) == 1
+	every role in sql.roles {
+		role_in_scope(role)
+	}
+}
+
+# A keyword that stands for a role, or for all of them, is no name that evidence could give.
+role_in_scope(role) if {
+	not role in {"all", "current_role", "current_user", "public", "session_user"}
+	role in evidence_roles
+}
+
+evidence_roles contains evidence_text.text if {
+	some evidence_text in input.plan.evidence
+	evidence_text.field in {"rolname", "usename"}
+}

@@ -1,0 +1,72 @@
+# One step: its effect, what bounds it, what proves it, and the way back.
+package countersign
+
+step_proven(step) if {
+	named(step.id)
+	within(step.max_wait_s, 0, limits.state_wait_s)
+	bounds_proven(step.action)
+	effect_proven(step.action)
+	asserts_proven(step.asserts)
+	way_back_proven(step)
+	rollback_statements_proven(step.rollback)
+}
+
+asserts_proven(asserts) if {
+	is_array(asserts)
+	count(asserts) > 0
+	every check in asserts {
+		check_proven(check)
+	}
+}
+
+bounds_proven(action) if {
+	statement_timeout_proven(action)
+	lock_timeout_proven(action)
+}
+
+statement_timeout_proven(action) if within(action.timeout_s, 1, limits.statement_timeout_s)
+
+lock_timeout_proven(action) if within(action.lock_timeout_ms, 1, limits.lock_timeout_ms)
+
+# What a step may do: signal sessions, or change a role that the evidence names.
+effect_proven(action) if signal_proven(action)
+
+effect_proven(action) if role_change_proven(action)
+
+# A way back may change a role back; it may not signal anybody.
+rollback_statements_proven(rollback) if {
+	is_array(rollback.actions)
+	every action in rollback.actions {
+		bounds_proven(action)
+		role_change_proven(action)
+	}
+	is_array(rollback.asserts)
+	every check in rollback.asserts {
+		check_proven(check)
+	}
+}
+
+# What is lost for good cannot have an exact way back, and a step without a way back says why.
+way_back_proven(step) if {
+	step.irreversible == false
+	step.rollback.class == "exact"
+	step.rollback.reason == ""
+	count(step.rollback.actions) == 1
+	count(step.rollback.asserts) > 0
+}
+
+way_back_proven(step) if {
+	is_boolean(step.irreversible)
+	step.rollback.class == "compensating"
+	step.rollback.reason == ""
+	count(step.rollback.actions) == 1
+	count(step.rollback.asserts) > 0
+}
+
+way_back_proven(step) if {
+	is_boolean(step.irreversible)
+	step.rollback.class == "none"
+	named(step.rollback.reason)
+	step.rollback.actions == []
+	step.rollback.asserts == []
+}

@@ -1,0 +1,157 @@
+//! What one SELECT reads and how it is limited: where a function call in it gets its arguments from.
+
+use std::collections::BTreeMap;
+
+use pg_query::protobuf::{LimitOption, SetOperation};
+use serde_json::Value;
+
+use crate::guards::{Guards, bare_column};
+use crate::names::{self, Fields};
+
+/// The fields that only a SELECT has all of.
+const CLAUSES: [&str; 4] = ["target_list", "from_clause", "where_clause", "values_lists"];
+const OTHER_CLAUSES: [&str; 5] = [
+    "group_clause",
+    "having_clause",
+    "sort_clause",
+    "limit_count",
+    "limit_offset",
+];
+/// Stands for whatever is read that is no plain relation.
+const NOT_A_RELATION: &str = "?";
+
+/// One SELECT; with the plain subquery that it alone reads, if so, seen as one.
+#[derive(Debug, Default)]
+pub(crate) struct Select {
+    pub relations: Vec<String>,
+    pub guards: Guards,
+    pub limit: Option<i64>,
+    /// Where a subquery stands between: the columns that it hands through unchanged, by the name they get.
+    handed_through: Option<BTreeMap<String, String>>,
+}
+
+impl Select {
+    pub(crate) fn of(body: &Fields, ctes: &[String]) -> Self {
+        match only_subquery(body) {
+            Some(inner) => {
+                let own_limit = limit(body);
+                let within = Self::plain(inner, ctes);
+                let limit = [own_limit, within.limit].into_iter().flatten().min();
+                Self {
+                    limit,
+                    handed_through: Some(handed_through(inner)),
+                    ..within
+                }
+            }
+            None => Self::plain(body, ctes),
+        }
+    }
+
+    /// Returns the column of the relation read that `argument` is, if it is nothing else.
+    pub(crate) fn column(&self, argument: &Value) -> Option<String> {
+        let column = bare_column(argument)?;
+        match &self.handed_through {
+            Some(columns) => columns.get(&column).cloned(),
+            None => Some(column),
+        }
+    }
+
+    fn plain(body: &Fields, ctes: &[String]) -> Self {
+        let mut relations = Vec::new();
+        body.get("from_clause")
+            .iter()
+            .for_each(|from| add_relations(from, ctes, &mut relations));
+        Self {
+            relations,
+            guards: Guards::of(body.get("where_clause")),
+            limit: limit(body),
+            handed_through: None,
+        }
+    }
+}
+
+/// Whether these are the fields of a SELECT, which in an arm of a UNION carries no name.
+pub(crate) fn is_select(body: &Fields) -> bool {
+    CLAUSES.iter().all(|clause| body.contains_key(*clause))
+}
+
+/// Returns the name of a SELECT's clause, `other` for the lesser ones.
+pub(crate) fn clause(key: &str) -> &'static str {
+    CLAUSES
+        .into_iter()
+        .chain(OTHER_CLAUSES)
+        .find(|clause| *clause == key)
+        .unwrap_or("other")
+}
+
+fn only_subquery(body: &Fields) -> Option<&Fields> {
+    let [only] = body.get("from_clause")?.as_array()?.as_slice() else {
+        return None;
+    };
+    let subselect = only.pointer("/node/RangeSubselect")?;
+    let inner = subselect.pointer("/subquery/node/SelectStmt")?.as_object()?;
+    let plain = inner.get("op").and_then(Value::as_i64) == Some(SetOperation::SetopNone as i64)
+        && inner.get("with_clause").is_none_or(Value::is_null)
+        && !renames_columns(subselect);
+    plain.then_some(inner)
+}
+
+fn handed_through(inner: &Fields) -> BTreeMap<String, String> {
+    let targets = inner
+        .get("target_list")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let mut columns = BTreeMap::new();
+    for target in targets
+        .iter()
+        .filter_map(|target| target.pointer("/node/ResTarget")?.as_object())
+    {
+        let source = target.get("val").and_then(bare_column);
+        let name = names::text(target, "name")
+            .map(str::to_owned)
+            .or_else(|| source.clone());
+        if let (Some(name), Some(source)) = (name, source) {
+            columns.insert(name, source);
+        }
+    }
+    columns
+}
+
+fn add_relations(from: &Value, ctes: &[String], relations: &mut Vec<String>) {
+    match from {
+        Value::Array(items) => items.iter().for_each(|item| add_relations(item, ctes, relations)),
+        Value::Object(_) => match from.pointer("/node/RangeVar") {
+            Some(range_var) => {
+                // An alias with a column list gives the relation's columns other names.
+                let name = range_var.as_object().and_then(names::relation);
+                let plain = name.filter(|name| !ctes.contains(name) && !renames_columns(range_var));
+                relations.push(plain.unwrap_or_else(|| NOT_A_RELATION.to_owned()));
+            }
+            None => match from.pointer("/node/JoinExpr").and_then(Value::as_object) {
+                Some(join) => {
+                    for side in ["larg", "rarg"].iter().filter_map(|side| join.get(*side)) {
+                        add_relations(side, ctes, relations);
+                    }
+                }
+                None => relations.push(NOT_A_RELATION.to_owned()),
+            },
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn renames_columns(source: &Value) -> bool {
+    source
+        .pointer("/alias/colnames")
+        .and_then(Value::as_array)
+        .is_some_and(|names| !names.is_empty())
+}
+
+fn limit(body: &Fields) -> Option<i64> {
+    // WITH TIES may return more rows than it says.
+    if body.get("limit_option").and_then(Value::as_i64) != Some(LimitOption::Count as i64) {
+        return None;
+    }
+    body.get("limit_count")?.pointer("/node/AConst/val/Ival/ival")?.as_i64()
+}

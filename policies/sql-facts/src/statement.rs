@@ -1,0 +1,99 @@
+//! One parsed statement: its canonical text, its parse tree, and the facts read from that tree.
+
+use serde_json::Value;
+
+use crate::facts::Facts;
+use crate::{parser, tree, walk};
+
+/// The longest text that is parsed, in bytes.
+pub const MAX_STATEMENT_BYTES: usize = 65_536;
+
+/// Exactly one statement that PostgreSQL's grammar accepts. What it holds was read from the canonical text,
+/// which parses to the same tree as the text that was offered: what was judged is what is sent.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    canonical: String,
+    tree: Value,
+    facts: Facts,
+}
+
+impl Statement {
+    /// Returns the statement that `sql` holds. Refuses NUL bytes, texts over [`MAX_STATEMENT_BYTES`], whatever the
+    /// grammar refuses, none or several statements, trees deeper than the parser's bound, and any statement whose
+    /// canonical text would not parse back to the same tree.
+    pub fn parse(sql: &str) -> Result<Self, ParseError> {
+        if sql.len() > MAX_STATEMENT_BYTES {
+            return Err(ParseError::TooLong { bytes: sql.len() });
+        }
+        if sql.contains('\0') {
+            return Err(ParseError::NulByte);
+        }
+        let parsed = parser::parse(sql)?;
+        match parsed.stmts.len() {
+            0 => return Err(ParseError::Empty),
+            1 => {}
+            count => return Err(ParseError::Several { count }),
+        }
+        let canonical = parser::deparse(&parsed)?;
+        let tree = tree::of(&parsed)?;
+        if tree::of(&parser::parse(&canonical)?)? != tree {
+            return Err(ParseError::Unfaithful { canonical });
+        }
+        let facts = walk::facts_of(&tree)?;
+        Ok(Self { canonical, tree, facts })
+    }
+
+    /// Returns the text that is hashed, shown, and sent: written back from the tree, so comments are gone and
+    /// every spelling of the same tree is the same text.
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// Returns what the statement is and touches.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Returns the parse tree without source positions, so that two spellings of one statement compare equal.
+    pub fn tree(&self) -> &Value {
+        &self.tree
+    }
+}
+
+/// Why a text is no statement that can be judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    #[error("statement holds a NUL byte")]
+    NulByte,
+    #[error("statement has {bytes} bytes, more than {MAX_STATEMENT_BYTES}")]
+    TooLong { bytes: usize },
+    #[error("not SQL: {message}")]
+    Syntax { message: String },
+    #[error("no statement in the text")]
+    Empty,
+    #[error("{count} statements where one is wanted")]
+    Several { count: usize },
+    /// Nesting beyond what the parser or its tree format carries, or text that is not UTF-8 once unescaped.
+    #[error("statement cannot be read back from the parser: {message}")]
+    Unreadable { message: String },
+    #[error("statement cannot be written back as text: {message}")]
+    NoCanonicalForm { message: String },
+    #[error("canonical text `{canonical}` does not mean the same as the statement")]
+    Unfaithful { canonical: String },
+}
+
+impl ParseError {
+    /// Returns the stable name of this refusal.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NulByte => "nul_byte",
+            Self::TooLong { .. } => "statement_too_long",
+            Self::Syntax { .. } => "syntax_error",
+            Self::Empty => "no_statement",
+            Self::Several { .. } => "several_statements",
+            Self::Unreadable { .. } => "unreadable_statement",
+            Self::NoCanonicalForm { .. } => "no_canonical_form",
+            Self::Unfaithful { .. } => "unfaithful_canonical_form",
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Prove-OK: the input of every shipped plan, with every field dropped, null, and of every other type, is refused.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed set-up is a failed test")]
+
+mod support;
+
+use std::path::Path;
+
+use policies::Policy;
+use policies::damage::damages;
+use serde_json::Value;
+
+fn input(policy: &Policy, runbook: &str) -> Value {
+    let plan = support::plan(policy, runbook);
+    serde_json::from_slice(&policy.input(plan.document(), &support::context()).unwrap()).unwrap()
+}
+
+fn no_damage_is_allowed(runbook: &str, at_least: usize) {
+    let policy = Policy::shipped().unwrap();
+    let input = input(&policy, runbook);
+    let judge = |input: &Value| policy.judge_input(&serde_json::to_vec(input).unwrap());
+    assert!(judge(&input).allow, "the undamaged input is allowed");
+    let damages = damages(&input);
+    assert!(damages.len() >= at_least, "{} damages", damages.len());
+    for damage in damages {
+        let decision = judge(&damage.input);
+        assert!(!decision.allow, "{} {}", damage.pointer, damage.how);
+        assert!(!decision.denials.is_empty(), "{} {} is refused without a reason", damage.pointer, damage.how);
+        assert_eq!(decision.obligations, None);
+    }
+}
+
+#[test]
+fn no_damage_to_the_plan_for_connection_saturation_is_allowed() {
+    no_damage_is_allowed("connection-saturation", 1_900);
+}
+
+#[test]
+fn no_damage_to_the_plan_for_a_ddl_lock_queue_is_allowed() {
+    no_damage_is_allowed("ddl-lock-queue", 1_200);
+}
+
+#[test]
+fn no_damage_to_the_plan_for_an_idle_blocker_is_allowed() {
+    no_damage_is_allowed("idle-in-transaction-blocker", 1_400);
+}
+
+/// The oracle can see harm: the same rules, turned into a list of what is forbidden, let damaged plans through.
+#[test]
+fn the_same_rules_as_a_deny_list_would_let_damage_through() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/rego"))).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rego") {
+            std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let allow = std::fs::read_to_string(dir.path().join("allow.rego")).unwrap();
+    let deny_list = allow.replace("\"allow\": allow", "\"allow\": count(denials) == 0");
+    assert_ne!(deny_list, allow);
+    std::fs::write(dir.path().join("allow.rego"), deny_list).unwrap();
+    let policy = Policy::load(dir.path()).unwrap();
+    let mut harm = damages(&input(&policy, "ddl-lock-queue")).into_iter().filter(|damage| {
+        policy.judge_input(&serde_json::to_vec(&damage.input).unwrap()).allow
+    });
+    assert!(harm.next().is_some());
+}

@@ -1,0 +1,40 @@
+//! What others read: the schema of the input, and one input for each shipped runbook. With UPDATE_GOLDEN=1 they are
+//! written anew.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failed set-up is a failed test")]
+
+mod support;
+
+use std::path::Path;
+
+use policies::{Policy, input_schema};
+use serde_json::{Value, json};
+
+#[test]
+fn the_schema_of_the_input_is_the_published_one() {
+    same_as("input.schema.json", &input_schema().to_value());
+}
+
+#[test]
+fn the_fixtures_are_the_inputs_of_the_shipped_plans() {
+    let policy = Policy::shipped().unwrap();
+    for runbook in support::RUNBOOKS {
+        let plan = support::plan(&policy, runbook);
+        let bytes = policy.input(plan.document(), &support::context()).unwrap();
+        let mut input: Value = serde_json::from_slice(&bytes).unwrap();
+        // The fixtures are input to the tests of this very policy: with its digest, no rule could ever be changed.
+        for holder in ["plan", "context"] {
+            assert_eq!(input[holder]["policy_digest"], json!(policy.digest()));
+            input[holder]["policy_digest"] = json!("sha256:of-the-policy");
+        }
+        same_as(&format!("fixtures/{runbook}.json"), &input);
+    }
+}
+
+fn same_as(name: &str, value: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rego").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, serde_json::to_string_pretty(value).unwrap() + "\n").unwrap();
+    }
+    let golden: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(&golden, value, "{name}: UPDATE_GOLDEN=1 writes it anew");
+}

@@ -1,0 +1,105 @@
+//! One plan for each shipped runbook, made as the pipeline makes them: from evidence, by the catalog.
+
+use policies::{Policy, PolicyContext};
+use runbooks::{Catalog, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
+use serde_json::{Value, json};
+
+pub const RUNBOOKS: [&str; 3] = ["connection-saturation", "ddl-lock-queue", "idle-in-transaction-blocker"];
+
+pub fn now() -> Timestamp {
+    Timestamp::from_unix(1_795_428_600)
+}
+
+pub fn target() -> Target {
+    Target {
+        name: "orders".into(),
+        environment: "demo".into(),
+        system_identifier: "7301".into(),
+        database: "orders".into(),
+    }
+}
+
+pub fn context() -> PolicyContext {
+    PolicyContext {
+        now: now().plus_s(60),
+        requester: "orchestrator-1".into(),
+        target: target(),
+        executions_last_day: 0,
+        freeze: false,
+    }
+}
+
+pub fn plan(policy: &Policy, runbook: &str) -> Plan {
+    plan_for(policy, runbook, target())
+}
+
+pub fn plan_for(policy: &Policy, runbook: &str, target: Target) -> Plan {
+    let (tool, result, pointers) = evidence(runbook);
+    let evidence = Evidence::record("E1", "postgres-readonly", tool, json!({}), now(), result).unwrap();
+    let from_evidence = |pointer: &str| DraftValue::Evidence { evidence: "E1".into(), pointer: pointer.into() };
+    let draft = PlanDraft {
+        runbook: runbook.into(),
+        version: 1,
+        parameters: pointers.iter().map(|(name, pointer)| ((*name).to_owned(), from_evidence(pointer))).collect(),
+    };
+    let plan_context = PlanContext {
+        incident: "INC-1".into(),
+        target,
+        requester: "orchestrator-1".into(),
+        policy_digest: policy.digest(),
+        not_before: now(),
+        approve_by: now().plus_s(900),
+        expires_at: now().plus_s(2_700),
+        nonce: "0123456789abcdef0123456789abcdef".into(),
+    };
+    Plan::fill(&draft, &Catalog::shipped().unwrap(), &[evidence], plan_context).unwrap()
+}
+
+type Pointers = &'static [(&'static str, &'static str)];
+
+fn evidence(runbook: &str) -> (&'static str, Value, Pointers) {
+    match runbook {
+        "connection-saturation" => (
+            "connection_use",
+            json!({"taken_at": "2026-11-23 10:00:00.123456+00", "max_connections": 100, "groups": [
+                {"usename": "app", "application_name": "leaky", "rolconnlimit": -1, "idle": 60}]}),
+            &[
+                ("role", "/groups/0/usename"),
+                ("application", "/groups/0/application_name"),
+                ("previous_limit", "/groups/0/rolconnlimit"),
+                ("idle_sessions", "/groups/0/idle"),
+                ("max_connections", "/max_connections"),
+                ("as_of", "/taken_at"),
+            ],
+        ),
+        "ddl-lock-queue" => (
+            "ddl_waiters",
+            json!({"relations": [{"relation": "orders", "queued_behind": 4, "ddl": {
+                "pid": 4711, "backend_start": "2026-11-23 10:11:12.123456+00",
+                "query_start": "2026-11-23 10:12:13+00", "usename": "migrator"}}]}),
+            &[
+                ("ddl_pid", "/relations/0/ddl/pid"),
+                ("ddl_backend_start", "/relations/0/ddl/backend_start"),
+                ("ddl_query_start", "/relations/0/ddl/query_start"),
+                ("ddl_role", "/relations/0/ddl/usename"),
+                ("relation", "/relations/0/relation"),
+                ("queued_behind", "/relations/0/queued_behind"),
+            ],
+        ),
+        "idle-in-transaction-blocker" => (
+            "blocking_tree",
+            json!({"trees": [{"root": {"pid": 4242, "backend_start": "2026-11-23 10:11:12.123456+00",
+                "xact_start": "2026-11-23 10:12:12.5+00", "state": "idle in transaction", "usename": "app"},
+                "waiters_count": 3}]}),
+            &[
+                ("blocker_pid", "/trees/0/root/pid"),
+                ("blocker_backend_start", "/trees/0/root/backend_start"),
+                ("blocker_xact_start", "/trees/0/root/xact_start"),
+                ("blocker_state", "/trees/0/root/state"),
+                ("blocker_role", "/trees/0/root/usename"),
+                ("waiters", "/trees/0/waiters_count"),
+            ],
+        ),
+        other => panic!("no evidence for {other}"),
+    }
+}

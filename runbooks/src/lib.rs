@@ -1,0 +1,27 @@
+//! What may be done: runbooks as data, and the plans that code renders from them. No clock, no network, no runtime.
+
+mod binding;
+mod catalog;
+mod check;
+mod digest;
+mod evidence;
+mod parameter;
+mod plan;
+mod render;
+mod runbook;
+mod script;
+mod timestamp;
+
+pub use binding::Binding;
+pub use catalog::{Catalog, CatalogError};
+pub use check::{BlastRadius, Check, Expect, Verification};
+pub use digest::{Digest, DigestError, canonical_json};
+pub use evidence::{Evidence, EvidenceFacts};
+pub use parameter::{Derive, ParameterSpec, ParameterType, ParameterValue, ValueError};
+pub use plan::{
+    BoundParameter, DraftValue, Plan, PlanContext, PlanDocument, PlanDraft, PlanError, RunbookRef, Source, Target,
+};
+pub use render::RenderError;
+pub use runbook::{Finding, Risk, Runbook, RunbookDocument, runbook_schema};
+pub use script::{Action, NoRollback, Rollback, Rows, SqlAction, Step, StepClass, Undo};
+pub use timestamp::{Timestamp, TimestampError};

@@ -1,0 +1,325 @@
+//! Renders a template's statement. The parse tree of the result equals the template's but for the parameters' leaves.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sql_facts::Statement;
+
+use crate::ParameterValue;
+
+/// Larger than any number that a template of ours contains, and small enough to parse as an integer.
+const FIRST_SENTINEL: i64 = 1_987_600_000;
+
+/// Why a template could not be rendered. Nothing is ever pasted and hoped for.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// `${` without `}`, or something other than `${name}` or `${name:literal}`.
+    #[error("`{0}` is not a placeholder: write `${{name}}` or `${{name:literal}}`")]
+    BadPlaceholder(String),
+    /// A placeholder that names no parameter.
+    #[error("the template names `{0}`, which is not a parameter")]
+    UnknownParameter(String),
+    /// The template is not one statement.
+    #[error("the template is not one SQL statement")]
+    Template(#[source] sql_facts::ParseError),
+    /// The rendered text is not one statement.
+    #[error("the rendered text is not one SQL statement")]
+    Rendered(#[source] sql_facts::ParseError),
+    /// A value reached beyond its leaf.
+    #[error("the rendered statement is not the template's but for its parameters: at `{0}`")]
+    TreeChanged(String),
+    /// A placeholder stands where it is no leaf: in a comment, or inside a string.
+    #[error("`{0}` stands where no literal or identifier may: in a comment, a string or a keyword")]
+    NotALeaf(String),
+}
+
+/// Renders `template` with `values`, and returns the statement as the parser writes it.
+///
+/// # Errors
+/// When a placeholder is unknown or misplaced, or a value would change more than its own leaf.
+pub(crate) fn render(template: &str, values: &BTreeMap<String, ParameterValue>) -> Result<String, RenderError> {
+    let pieces = split(template)?;
+    let mut marked = String::new();
+    let mut rendered = String::new();
+    let mut leaves = Vec::new();
+    for piece in &pieces {
+        match piece {
+            Piece::Text(text) => {
+                marked.push_str(text);
+                rendered.push_str(text);
+            }
+            Piece::Slot(slot) => {
+                let value = values
+                    .get(slot.name)
+                    .ok_or_else(|| RenderError::UnknownParameter(slot.name.to_owned()))?;
+                let leaf = Leaf::new(leaves.len(), slot, value);
+                marked.push_str(&leaf.sentinel_text);
+                rendered.push_str(&leaf.value_text);
+                leaves.push(leaf);
+            }
+        }
+    }
+    let template_tree = Statement::parse(&marked).map_err(RenderError::Template)?;
+    let statement = Statement::parse(&rendered).map_err(RenderError::Rendered)?;
+    check_equal(template_tree.tree(), statement.tree(), &mut leaves, "")?;
+    if let Some(lost) = leaves.iter().find(|leaf| leaf.seen != 1) {
+        return Err(RenderError::NotALeaf(lost.name.clone()));
+    }
+    let canonical = statement.canonical();
+    // What is hashed, shown and sent is the parser's own writing; it must say what was rendered.
+    let again = Statement::parse(canonical).map_err(RenderError::Rendered)?;
+    if again.tree() != statement.tree() {
+        return Err(RenderError::TreeChanged(canonical.to_owned()));
+    }
+    Ok(canonical.to_owned())
+}
+
+/// The parameters that a template names.
+pub(crate) fn placeholders(template: &str) -> Result<Vec<String>, RenderError> {
+    Ok(split(template)?
+        .iter()
+        .filter_map(|piece| match piece {
+            Piece::Slot(slot) => Some(slot.name.to_owned()),
+            Piece::Text(_) => None,
+        })
+        .collect())
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Slot(Slot<'a>),
+}
+
+struct Slot<'a> {
+    name: &'a str,
+    literal: bool,
+}
+
+fn split(template: &str) -> Result<Vec<Piece<'_>>, RenderError> {
+    let mut pieces = Vec::new();
+    let mut rest = template;
+    while let Some((text, from)) = rest.split_once("${") {
+        let bad = || RenderError::BadPlaceholder(from.chars().take(40).collect());
+        let (inside, after) = from.split_once('}').ok_or_else(bad)?;
+        let (name, literal) = match inside.split_once(':') {
+            None => (inside, false),
+            Some((name, "literal")) => (name, true),
+            Some(_) => return Err(bad()),
+        };
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        {
+            return Err(bad());
+        }
+        pieces.push(Piece::Text(text));
+        pieces.push(Piece::Slot(Slot { name, literal }));
+        rest = after;
+    }
+    pieces.push(Piece::Text(rest));
+    Ok(pieces)
+}
+
+/// One placeholder: what stands for it in the template's tree, and what must stand there in the rendered one.
+struct Leaf {
+    name: String,
+    sentinel_text: String,
+    sentinel: Value,
+    value_text: String,
+    value: Value,
+    seen: u32,
+}
+
+impl Leaf {
+    fn new(number: usize, slot: &Slot<'_>, value: &ParameterValue) -> Self {
+        let mark = format!("__countersign_{number}__");
+        let (sentinel_text, sentinel, value_text) = match value {
+            ParameterValue::Number(n) if !slot.literal => {
+                let sentinel = FIRST_SENTINEL.saturating_add(i64::try_from(number).unwrap_or(i64::MAX));
+                (sentinel.to_string(), Value::from(sentinel), n.to_string())
+            }
+            ParameterValue::Name(name) if !slot.literal => {
+                (quote(&mark, '"'), Value::from(mark.as_str()), quote(name, '"'))
+            }
+            ParameterValue::Number(n) => (
+                quote(&mark, '\''),
+                Value::from(mark.as_str()),
+                quote(&n.to_string(), '\''),
+            ),
+            ParameterValue::Text(text) | ParameterValue::Name(text) => {
+                (quote(&mark, '\''), Value::from(mark.as_str()), quote(text, '\''))
+            }
+        };
+        let value = match (value, slot.literal) {
+            (ParameterValue::Number(n), true) => Value::from(n.to_string()),
+            (value, _) => value.to_json(),
+        };
+        Self {
+            name: slot.name.to_owned(),
+            sentinel_text,
+            sentinel,
+            value_text,
+            value,
+            seen: 0,
+        }
+    }
+}
+
+/// Quotes as the SQL standard does, by doubling; `standard_conforming_strings` is on wherever we execute.
+fn quote(text: &str, mark: char) -> String {
+    let doubled = text.replace(mark, &format!("{mark}{mark}"));
+    format!("{mark}{doubled}{mark}")
+}
+
+/// Walks both trees together. A leaf may differ only where the template has a sentinel and the statement its value.
+fn check_equal(template: &Value, rendered: &Value, leaves: &mut [Leaf], place: &str) -> Result<(), RenderError> {
+    let changed = || RenderError::TreeChanged(place.to_owned());
+    match (template, rendered) {
+        (Value::Object(a), Value::Object(b)) => {
+            if a.len() != b.len() {
+                return Err(changed());
+            }
+            for (key, inner) in a {
+                let other = b.get(key).ok_or_else(changed)?;
+                check_equal(inner, other, leaves, &format!("{place}/{key}"))?;
+            }
+            Ok(())
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            if a.len() != b.len() {
+                return Err(changed());
+            }
+            for (index, (inner, other)) in a.iter().zip(b).enumerate() {
+                check_equal(inner, other, leaves, &format!("{place}/{index}"))?;
+            }
+            Ok(())
+        }
+        (a, b) => match leaves.iter_mut().find(|leaf| &leaf.sentinel == a) {
+            Some(leaf) if &leaf.value == b => {
+                leaf.seen = leaf.seen.saturating_add(1);
+                Ok(())
+            }
+            Some(_) => Err(changed()),
+            None if a == b => Ok(()),
+            None => Err(changed()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn values(list: &[(&str, ParameterValue)]) -> BTreeMap<String, ParameterValue> {
+        list.iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn values_stand_as_literals_and_identifiers() {
+        let sql = render(
+            "ALTER ROLE ${role} CONNECTION LIMIT ${limit}",
+            &values(&[
+                ("role", ParameterValue::Name("app\"x".into())),
+                ("limit", ParameterValue::Number(-1)),
+            ]),
+        )
+        .unwrap();
+        assert_eq!(sql, r#"ALTER ROLE "app""x" WITH CONNECTION LIMIT -1"#);
+        let sql = render(
+            "select 1 from pg_roles r where r.rolname = ${role:literal} and 0 < ${n}",
+            &values(&[
+                ("role", ParameterValue::Name("o'x".into())),
+                ("n", ParameterValue::Number(0)),
+            ]),
+        )
+        .unwrap();
+        assert_eq!(sql, "SELECT 1 FROM pg_roles r WHERE r.rolname = 'o''x' AND 0 < 0");
+    }
+
+    #[test]
+    fn a_placeholder_that_is_no_leaf_is_refused() {
+        let x = values(&[("x", ParameterValue::Text("v".into()))]);
+        for template in [
+            "SELECT 'a ${x}'",
+            "SELECT 1 -- ${x}",
+            "SELECT 1 /* ${x} */",
+            "SELECT ${x",
+            "SELECT ${X}",
+            "SELECT ${y}",
+            "SELECT ${x:ident}",
+        ] {
+            assert!(render(template, &x).is_err(), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_template_of_two_statements_is_refused() {
+        let none = BTreeMap::new();
+        assert!(matches!(
+            render("SELECT 1; SELECT 2", &none),
+            Err(RenderError::Template(_))
+        ));
+        assert!(matches!(render("", &none), Err(RenderError::Template(_))));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+        #[test]
+        fn no_text_changes_the_tree(text in hostile()) {
+            let template = "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE a.application_name = ${x} AND a.pid = 1";
+            // Either it is refused, or the statement is the template's but for that one leaf.
+            if let Ok(sql) = render(template, &values(&[("x", ParameterValue::Text(text.clone()))])) {
+                let harmless = render(template, &values(&[("x", ParameterValue::Text("zz".into()))])).unwrap();
+                let found = replaced(Statement::parse(&sql).unwrap().tree(), &text);
+                prop_assert_eq!(&found, &replaced(Statement::parse(&harmless).unwrap().tree(), "zz"));
+            }
+        }
+
+        #[test]
+        fn no_name_changes_the_tree(text in hostile()) {
+            if let Ok(sql) = render("ALTER ROLE ${r} CONNECTION LIMIT 5", &values(&[("r", ParameterValue::Name(text.clone()))])) {
+                let statement = Statement::parse(&sql).unwrap();
+                prop_assert_eq!(&statement.facts().roles, &vec![text]);
+            }
+        }
+    }
+
+    fn hostile() -> impl Strategy<Value = String> {
+        let parts = prop::sample::select(vec![
+            "'",
+            "''",
+            "\"",
+            "\\",
+            ";",
+            "--",
+            "/*",
+            "*/",
+            "$$",
+            "$x$",
+            "E'",
+            "U&'",
+            "\\u0027",
+            "DROP TABLE t",
+            " ",
+            "ʼ",
+            "＇",
+            "\u{202e}",
+            "x",
+            "1",
+            "${x}",
+            "\u{0}",
+        ]);
+        prop::collection::vec(parts, 0..12).prop_map(|parts| format!("zz{}", parts.concat()))
+    }
+
+    fn replaced(tree: &Value, text: &str) -> String {
+        let mut text_json = Value::from(text).to_string();
+        text_json.insert(0, ':');
+        tree.to_string().replace(&text_json, ":\"?\"")
+    }
+}

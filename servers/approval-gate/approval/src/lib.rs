@@ -1,0 +1,52 @@
+//! Statements, signatures, and the proof that enough people signed. Gate and executor both judge by this crate, each
+//! with its own copy of the approver list; neither takes the other's word.
+//!
+//! A person signs a [`Statement`]: small canonical JSON that names one plan by digest, one target, one executor, two
+//! windows and the person himself. What `ssh-keygen -Y sign` signs is its DSSE pre-authentication encoding ([`pae`]).
+//! A [`Token`] is one or more such envelopes; [`verify`] turns a `PermittedPlan` and a token into an [`ApprovedPlan`],
+//! the only thing that may be executed.
+
+mod approvers;
+#[cfg(feature = "danger")]
+pub mod danger;
+mod dsse;
+mod freeze;
+mod gate_key;
+mod judge;
+mod order;
+mod public_key;
+mod quorum;
+mod refusal;
+#[cfg(test)]
+mod soft_token;
+mod sshsig;
+mod standing;
+mod statement;
+mod strict;
+#[cfg(test)]
+mod test_support;
+mod token;
+mod verify;
+mod vote;
+
+pub use approvers::{Approvers, ApproversDocument, ApproversError, Key, Person};
+pub use dsse::{
+    APPROVERS_NAMESPACE, APPROVERS_TYPE, Envelope, EnvelopeError, EnvelopeSignature, FREEZE_NAMESPACE, FREEZE_TYPE,
+    ORDER_NAMESPACE, ORDER_TYPE, STANDING_NAMESPACE, STANDING_TYPE, STATEMENT_NAMESPACE, STATEMENT_TYPE, pae,
+};
+pub use freeze::{Freeze, FreezeError, FreezeState};
+pub use gate_key::{GateKey, GateKeyError};
+pub use judge::Expectations;
+pub use order::{Order, OrderError};
+pub use public_key::{PublicKey, PublicKeyError};
+pub use quorum::Floor;
+pub use refusal::Refusal;
+pub use sshsig::{Presence, Signature, SignatureError};
+pub use standing::{MAX_STANDING_AGE_S, Standing, StandingError, StandingState};
+pub use statement::{Action, Decision, Statement, StatementError};
+pub use token::{Token, TokenError};
+pub use verify::{ApprovedPlan, check_skew, verify};
+pub use vote::{Vote, verify_signature};
+
+/// How far two clocks may be apart before nothing is believed, in seconds.
+pub const MAX_SKEW_S: i64 = 30;

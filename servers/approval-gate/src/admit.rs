@@ -1,0 +1,52 @@
+//! The gate's whole judgement, on one screen. The caller's opinion counts for nothing: everything is derived from bytes,
+//! by the gate's own catalog, policy, target table, approver list and clock.
+
+use approval::{Action, Token};
+use runbooks::{Digest, Evidence, Plan};
+
+use crate::asking::check_undoable;
+use crate::gate::Gate;
+use crate::ordering::Queued;
+use crate::refusal::Refusal;
+
+impl Gate {
+    /// Admits a plan. Without a token people are asked; with a valid one, once, an order is queued.
+    ///
+    /// # Errors
+    /// In every case but the last: `approval_required` when people are asked, another code when they will not be.
+    pub fn execute(&self, plan: &str, evidence: &[Evidence], token: Option<&str>) -> Result<Queued, Refusal> {
+        self.journalled(Digest::of(plan.as_bytes()), token, || {
+            let plan = Plan::admit(plan.as_bytes(), &self.catalog)?;
+            plan.check_evidence(evidence)?;
+            self.admit(plan, evidence, Action::Execute, token)
+        })
+    }
+
+    /// The same way for the rollback of a plan that was executed, from the bytes that were kept.
+    ///
+    /// # Errors
+    /// As for [`Gate::execute`], and when the plan was not executed.
+    pub fn roll_back(&self, plan: Digest, token: Option<&str>) -> Result<Queued, Refusal> {
+        self.journalled(plan, token, || {
+            let (plan, evidence) = self.executed(plan)?;
+            let plan = Plan::admit(&plan, &self.catalog)?;
+            plan.check_evidence(&evidence)?;
+            check_undoable(plan.document())?;
+            self.admit(plan, &evidence, Action::Rollback, token)
+        })
+    }
+
+    fn admit(&self, plan: Plan, evidence: &[Evidence], action: Action, token: Option<&str>) -> Result<Queued, Refusal> {
+        let now = self.now();
+        self.refuse_what_is_over(plan.digest(), action, token, now)?;
+        let context = self.policy_context(plan.document(), now)?;
+        let permitted = self.policy.evaluate(plan, &context)?;
+        let Some(token) = token else {
+            return Err(self.ask(&permitted, evidence, action, now)?);
+        };
+        let token = Token::parse(token)?;
+        let approvers = self.approvers();
+        let approved = approval::verify(permitted, &token, &self.expectations(&approvers, action, now))?;
+        self.order(&approved, &token, action, now)
+    }
+}

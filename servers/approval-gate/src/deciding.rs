@@ -1,0 +1,234 @@
+//! What a person signs, and what becomes of the signature. A statement is derived from the request alone, so asking for
+//! one changes nothing and none needs to be remembered.
+
+use approval::{Decision, Signature, Statement, Vote};
+use runbooks::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::asking::hex_of;
+use crate::execution::{OrderEvent, Progress};
+use crate::gate::{Gate, find_request};
+use crate::refusal::Refusal;
+use crate::request::{Request, RequestEvent, Signed, Status};
+
+/// What a decision did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Decided {
+    /// The request.
+    pub request_id: String,
+    /// What it is now.
+    pub status: &'static str,
+    /// Who signed.
+    pub approver: String,
+    /// What they signed.
+    pub decision: Decision,
+    /// How many people have signed.
+    pub have: usize,
+    /// How many must.
+    pub need: u32,
+    /// Whether this very person had said this very thing before.
+    pub already: bool,
+}
+
+impl Gate {
+    /// The exact bytes that this person signs with this key. Without an approver, the one whose key it is.
+    ///
+    /// # Errors
+    /// When the person or the key is not listed, may not decide this, or is too late.
+    pub fn statement(
+        &self,
+        request: &str,
+        approver: Option<&str>,
+        key_id: &str,
+        decision: Decision,
+    ) -> Result<Vec<u8>, Refusal> {
+        let now = self.now();
+        self.close_windows(now)?;
+        let request = self.store.view(|rows| find_request(rows, request))?;
+        let approver = self.approver_of(approver, key_id)?;
+        check_open(&request, &approver, decision)?;
+        let statement = statement_for(&request, &approver, key_id, decision);
+        statement
+            .signing_bytes()
+            .map_err(|error| approval::Refusal::from(error).into())
+    }
+
+    /// Takes a person's signature over one of the two statements that this person could have been given.
+    ///
+    /// # Errors
+    /// When it is not theirs, not over either, or too late. Nothing was changed then.
+    pub fn decide(
+        &self,
+        request: &str,
+        approver: Option<&str>,
+        armored: &str,
+        remark: Option<&str>,
+    ) -> Result<Decided, Refusal> {
+        let now = self.now();
+        self.close_windows(now)?;
+        let taken = self.take(request, approver, armored, remark, now);
+        if let Err(refusal) = &taken
+            && refusal.code != "unknown_request"
+        {
+            let data = json!({"code": refusal.code, "message": refusal.message, "approver": approver});
+            self.store
+                .change(|change| change.note("decision_refused", request, data))?;
+        }
+        self.windows.notify_waiters();
+        taken
+    }
+
+    fn take(
+        &self,
+        request: &str,
+        approver: Option<&str>,
+        armored: &str,
+        remark: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Decided, Refusal> {
+        let request = self.store.view(|rows| find_request(rows, request))?;
+        let signature =
+            Signature::from_armored(armored).map_err(|error| Refusal::because("malformed_signature", &error))?;
+        let approver = self.approver_of(approver, &signature.key_id())?;
+        let vote = self.vote(&request, &approver, &signature, now)?;
+        let decision = vote.statement().decision;
+        if has_said(&request, &approver, decision) {
+            return Ok(decided(&request, &approver, decision, true));
+        }
+        check_open(&request, &approver, decision)?;
+        let envelope = vote
+            .envelope()
+            .to_json()
+            .map_err(|error| Refusal::because("internal", &error))?;
+        let request = self.store.change(|change| {
+            // Read again inside the transaction: another signature may have come in between.
+            let request = find_request(change, &request.terms.id)?;
+            check_open(&request, &approver, decision)?;
+            let signed = Signed {
+                approver: approver.clone(),
+                key_id: signature.key_id(),
+                hardware: vote.is_hardware(),
+                envelope: change.keep(envelope.as_bytes())?,
+                remark: remark.map(str::to_owned),
+                at: now,
+            };
+            match decision {
+                Decision::Approve => change.request_event(Some(request), RequestEvent::Approved(signed)),
+                Decision::Reject => {
+                    let request = change.request_event(Some(request), RequestEvent::Rejected(signed))?;
+                    if let Some(id) = request.execution()
+                        && let Some(execution) = change.execution(id)?
+                        && execution.progress == Progress::Queued
+                    {
+                        change.order_event(Some(execution), OrderEvent::Withdrawn(now))?;
+                    }
+                    Ok(request)
+                }
+            }
+        })?;
+        Ok(decided(&request, &approver, decision, false))
+    }
+
+    /// The signature does not say which of the two it is over; at most one of them verifies.
+    fn vote(&self, request: &Request, approver: &str, signature: &Signature, now: Timestamp) -> Result<Vote, Refusal> {
+        let approvers = self.approvers();
+        let verify = |decision| {
+            let bytes = statement_for(request, approver, &signature.key_id(), decision).bytes()?;
+            approval::verify_signature(&bytes, signature, &approvers, now)
+        };
+        match verify(Decision::Approve) {
+            Err(approval::Refusal::BadSignature { .. }) => Ok(verify(Decision::Reject)?),
+            vote => Ok(vote?),
+        }
+    }
+
+    fn approver_of(&self, approver: Option<&str>, key_id: &str) -> Result<String, Refusal> {
+        let approvers = self.approvers();
+        let owner = approvers.person_of_key(key_id).map(|person| person.id.clone());
+        match (owner, approver) {
+            (Some(owner), None) => Ok(owner),
+            (Some(owner), Some(named)) if owner == named => Ok(owner),
+            (Some(_) | None, named) => Err(approval::Refusal::UnknownKey {
+                approver: named.unwrap_or("nobody").to_owned(),
+                key_id: key_id.to_owned(),
+            }
+            .into()),
+        }
+    }
+}
+
+/// The statement that this person would sign with this key: the request's terms and nothing else.
+fn statement_for(request: &Request, approver: &str, key_id: &str, decision: Decision) -> Statement {
+    let terms = request.terms.clone();
+    let seed = format!("{}\n{approver}\n{key_id}\n{decision:?}", terms.nonce);
+    Statement {
+        schema: Statement::SCHEMA.to_owned(),
+        decision,
+        request: terms.id,
+        action: terms.action,
+        plan_digest: terms.plan_digest,
+        target: terms.target,
+        gate: terms.gate,
+        audience: terms.audience,
+        not_before: terms.not_before,
+        approve_by: terms.approve_by,
+        execute_by: terms.execute_by,
+        max_executions: 1,
+        requester: terms.requester,
+        approver: approver.to_owned(),
+        key_id: key_id.to_owned(),
+        method: Statement::METHOD_SSH.to_owned(),
+        policy_digest: terms.policy_digest,
+        nonce: hex_of(&seed, 32),
+    }
+}
+
+/// Whether this decision can still change anything.
+fn check_open(request: &Request, approver: &str, decision: Decision) -> Result<(), Refusal> {
+    let terms = &request.terms;
+    match (&request.status, decision) {
+        (Status::Pending, Decision::Approve) if approver.eq_ignore_ascii_case(terms.requester.trim()) => {
+            Err(approval::Refusal::RequesterApproves {
+                approver: approver.to_owned(),
+            }
+            .into())
+        }
+        (Status::Pending, _) | (Status::Approved | Status::Used { .. }, Decision::Reject) => Ok(()),
+        (Status::Expired { .. }, _) => Err(approval::Refusal::ApprovalExpired(terms.approve_by).into()),
+        (Status::Rejected(by) | Status::Revoked { by, .. }, _) => Err(approval::Refusal::Denied {
+            approver: by.approver.clone(),
+        }
+        .into()),
+        (Status::Approved | Status::Used { .. }, Decision::Approve) => {
+            let people: Vec<&str> = request
+                .approvals
+                .iter()
+                .map(|signed| signed.approver.as_str())
+                .collect();
+            Err(
+                Refusal::new("already_decided", format!("{} approved it already", people.join(", ")))
+                    .with(json!({"status": request.status.name()})),
+            )
+        }
+    }
+}
+
+fn has_said(request: &Request, approver: &str, decision: Decision) -> bool {
+    match decision {
+        Decision::Approve => request.approvals.iter().any(|signed| signed.approver == approver),
+        Decision::Reject => request.rejection().is_some_and(|signed| signed.approver == approver),
+    }
+}
+
+fn decided(request: &Request, approver: &str, decision: Decision, already: bool) -> Decided {
+    Decided {
+        request_id: request.terms.id.clone(),
+        status: request.status.name(),
+        approver: approver.to_owned(),
+        decision,
+        have: request.approvals.len(),
+        need: request.terms.need,
+        already,
+    }
+}

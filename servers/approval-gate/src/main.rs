@@ -1,0 +1,31 @@
+//! approval-gate: admits plans, asks people, hands out signed orders. It holds no execution credential.
+
+mod admit;
+mod approver_list;
+mod asking;
+mod cli;
+mod config;
+mod deciding;
+mod execution;
+mod freezing;
+mod gate;
+mod handing_out;
+mod http;
+mod opening;
+mod ordering;
+mod page;
+mod refusal;
+mod request;
+mod resources;
+mod sheet;
+mod store;
+mod text;
+mod tools;
+mod view;
+mod windows;
+
+use clap::Parser;
+
+fn main() -> kit::ExitCode {
+    kit::main(cli::run(cli::Cli::parse()))
+}

@@ -1,0 +1,101 @@
+//! Spends a token on an order, once, and queues it.
+
+use approval::{Action, ApprovedPlan, Token};
+use runbooks::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::asking::hex_of;
+use crate::execution::{OrderEvent, Ordered};
+use crate::gate::Gate;
+use crate::refusal::Refusal;
+use crate::request::{Request, RequestEvent, Status};
+
+/// An order that waits for its executor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Queued {
+    /// Where to follow it: `approval://executions/{execution_id}`.
+    pub execution_id: String,
+    /// The order's id, which is the same.
+    pub order_id: String,
+    /// `queued`.
+    pub status: String,
+}
+
+impl Gate {
+    /// Makes the order. Token spent and order queued are one transaction; a second call finds the token spent.
+    ///
+    /// # Errors
+    /// When this gate's own record does not say `approved`, whatever the token says.
+    pub fn order(
+        &self,
+        approved: &ApprovedPlan,
+        token: &Token,
+        action: Action,
+        now: Timestamp,
+    ) -> Result<Queued, Refusal> {
+        let plan = approved.plan();
+        let id = format!(
+            "exe-{}",
+            hex_of(&format!("{}\n{action:?}\n{}", self.id, plan.digest()), 16)
+        );
+        self.store.change(|change| {
+            let request = change.request_for(plan.digest(), action)?;
+            let request = request.ok_or_else(|| {
+                Refusal::new("unknown_request", "this gate was never asked for this plan")
+                    .hint("call without approval_token first")
+            })?;
+            check_unspent(&request)?;
+            let used = RequestEvent::Used {
+                execution: id.clone(),
+                token: token.hash(),
+                at: now,
+            };
+            let request = change.request_event(Some(request), used)?;
+            let ordered = Ordered {
+                id: id.clone(),
+                request: request.terms.id,
+                action,
+                plan_digest: plan.digest(),
+                target: plan.document().target.name.clone(),
+                audience: self.audience.clone(),
+                environment: self.environment.clone(),
+                token: change.keep(token.encode().as_bytes())?,
+                approvers: approved.approvers().to_vec(),
+                queued_at: now,
+                execute_by: approved.execute_by(),
+            };
+            change.order_event(None, OrderEvent::Queued(Box::new(ordered)))
+        })?;
+        self.orders.notify_waiters();
+        self.windows.notify_waiters();
+        Ok(Queued {
+            execution_id: id.clone(),
+            order_id: id,
+            status: "queued".to_owned(),
+        })
+    }
+}
+
+fn check_unspent(request: &Request) -> Result<(), Refusal> {
+    let have = u32::try_from(request.approvals.len()).unwrap_or(u32::MAX);
+    match &request.status {
+        Status::Approved => Ok(()),
+        Status::Pending => Err(approval::Refusal::NotEnoughApprovers {
+            have,
+            need: request.terms.need,
+        }
+        .into()),
+        Status::Expired { .. } => Err(approval::Refusal::ExecutionExpired(request.terms.execute_by).into()),
+        Status::Used { execution, .. } => Err(Refusal::new(
+            "already_used",
+            format!("the approval was spent on execution `{execution}`"),
+        )
+        .with(json!({"execution_id": execution, "order_id": execution}))),
+        Status::Rejected(by) | Status::Revoked { by, .. } => Err(approval::Refusal::Denied {
+            approver: by.approver.clone(),
+        }
+        .into()),
+    }
+}

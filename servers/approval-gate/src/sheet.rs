@@ -1,0 +1,352 @@
+//! What an approver reads, in order: made from the plan's bytes, drawn by the page and by the terminal alike.
+
+use std::collections::BTreeMap;
+
+use approval::Action;
+use runbooks::{
+    BlastRadius, BoundParameter, Check, Evidence, PlanDocument, Risk, Rollback, Source, Step, StepClass, Undo,
+    Verification,
+};
+use serde_json::Value;
+
+use crate::text::{duration, grouped};
+use crate::view::RequestView;
+
+/// A titled part of the sheet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Its title.
+    pub title: String,
+    /// What it says.
+    pub blocks: Vec<Block>,
+}
+
+/// A piece of a part. All text is foreign: whoever draws it escapes it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    /// Labels and values.
+    Facts(Vec<(String, String)>),
+    /// A sentence.
+    Note(String),
+    /// A statement, exactly as it runs.
+    Sql(String),
+    /// A part within a part.
+    Item(Part),
+}
+
+/// The plan's text is not a plan.
+#[derive(Debug, thiserror::Error)]
+#[error("the text of request `{id}` is not a plan")]
+pub struct NotAPlan {
+    id: String,
+    #[source]
+    source: serde_json::Error,
+}
+
+/// Makes the sheet of a request.
+///
+/// # Errors
+/// When the plan's text is not a plan.
+pub fn sheet(view: &RequestView) -> Result<Vec<Part>, NotAPlan> {
+    let plan: PlanDocument = serde_json::from_str(&view.plan).map_err(|source| NotAPlan {
+        id: view.summary.id.clone(),
+        source,
+    })?;
+    let mut parts = vec![subject(view, &plan), script(view.summary.action, &plan)];
+    parts.push(part("Before the first step", checks("must hold", &plan.prechecks)));
+    if !plan.stop_if.is_empty() {
+        parts.push(part("Stops at once if", checks("stops unless", &plan.stop_if)));
+    }
+    parts.push(part("Blast radius", plan.blast_radius.iter().map(radius).collect()));
+    parts.push(part(
+        "Parameters and their evidence",
+        parameters(&plan.parameters, &view.evidence),
+    ));
+    parts.push(part("How recovery is recognised", verification(&plan.verification)));
+    parts.push(policy(&view.policy));
+    parts.push(signatures(view));
+    Ok(parts)
+}
+
+fn subject(view: &RequestView, plan: &PlanDocument) -> Part {
+    let runbook = &plan.runbook;
+    part(
+        "What is asked",
+        vec![facts([
+            ("action", action_name(view.summary.action).to_owned()),
+            ("plan digest", grouped(&view.summary.plan_digest.hex())),
+            ("target", format!("{} ({})", plan.target.name, plan.target.environment)),
+            ("database", plan.target.database.clone()),
+            ("system identifier", plan.target.system_identifier.clone()),
+            ("gate → executor", format!("{} → {}", view.gate, view.audience)),
+            ("asked by", plan.requester.clone()),
+            ("incident", plan.incident.clone()),
+            ("root cause", plan.root_cause.clone()),
+            ("risk", risk_name(plan.risk).to_owned()),
+            (
+                "runbook",
+                format!("{} version {}, {}", runbook.id, runbook.version, runbook.digest),
+            ),
+            ("policy", plan.policy_digest.to_string()),
+            ("permissions", plan.permissions.join(", ")),
+            ("not before", view.summary.not_before.to_string()),
+            ("sign before", view.summary.approve_by.to_string()),
+            ("execute before", view.summary.execute_by.to_string()),
+            ("executions", format!("at most {}", plan.max_executions)),
+            ("nonce", plan.nonce.clone()),
+        ])],
+    )
+}
+
+fn script(action: Action, plan: &PlanDocument) -> Part {
+    match action {
+        Action::Execute => {
+            let steps = plan.steps.iter().enumerate();
+            part("The script", steps.map(|(i, one)| step(i + 1, one)).collect())
+        }
+        Action::Rollback => {
+            let steps = plan.steps.iter().rev();
+            let mut blocks = vec![Block::Note(
+                "Signing this undoes an execution. Of the steps that were done, the last is undone first.".to_owned(),
+            )];
+            blocks.extend(steps.map(|one| Block::Item(part(&one.id, way_back(&one.rollback)))));
+            part("The script", blocks)
+        }
+    }
+}
+
+fn step(number: usize, step: &Step) -> Block {
+    let mut blocks = vec![Block::Note(step.summary.clone())];
+    blocks.extend(action_blocks(&step.action));
+    blocks.extend(checks("proves it", &step.assert));
+    blocks.push(facts([
+        ("proof may take", duration(i64::from(step.max_wait_s))),
+        (
+            "irreversible",
+            if step.irreversible {
+                "yes: something is lost that no rollback brings back"
+            } else {
+                "no"
+            }
+            .to_owned(),
+        ),
+    ]));
+    blocks.extend(way_back(&step.rollback));
+    Block::Item(part(&format!("{number}. {}", step.id), blocks))
+}
+
+fn action_blocks(action: &runbooks::Action) -> Vec<Block> {
+    match action {
+        runbooks::Action::Sql(sql) => {
+            let rows = sql.rows.map_or("not counted".to_owned(), |rows| {
+                if rows.at_least == rows.at_most {
+                    format!("exactly {}", rows.at_least)
+                } else {
+                    format!("{} to {}", rows.at_least, rows.at_most)
+                }
+            });
+            let class = match sql.class {
+                StepClass::Transactional => "transactional: commits together with its marker, or not at all",
+                StepClass::NonTransactional => {
+                    "not transactional: after a crash its state is probed, never repeated blindly"
+                }
+            };
+            vec![
+                Block::Sql(sql.statement.clone()),
+                facts([
+                    ("rows", rows),
+                    ("class", class.to_owned()),
+                    ("statement timeout", duration(i64::from(sql.timeout_s))),
+                    ("lock timeout", format!("{} ms", sql.lock_timeout_ms)),
+                ]),
+            ]
+        }
+    }
+}
+
+fn way_back(rollback: &Rollback) -> Vec<Block> {
+    match rollback {
+        Rollback::Exact(undo) => undo_blocks("exact: restores the state before", undo),
+        Rollback::Compensating(undo) => {
+            undo_blocks("compensating: leads to a state that is as good, not the same", undo)
+        }
+        Rollback::None(none) => vec![facts([("way back", format!("none: {}", none.reason))])],
+    }
+}
+
+fn undo_blocks(class: &str, undo: &Undo) -> Vec<Block> {
+    let mut blocks = vec![
+        facts([("way back", class.to_owned())]),
+        Block::Note(undo.summary.clone()),
+    ];
+    blocks.extend(action_blocks(&undo.action));
+    blocks.extend(checks("proves it", &undo.assert));
+    blocks
+}
+
+fn checks(label: &str, checks: &[Check]) -> Vec<Block> {
+    checks
+        .iter()
+        .map(|check| {
+            Block::Item(part(
+                &format!("{label}: {} {}", check.id, check.expect),
+                vec![Block::Note(check.why.clone()), Block::Sql(check.query.clone())],
+            ))
+        })
+        .collect()
+}
+
+fn radius(radius: &BlastRadius) -> Block {
+    let expected = radius.expected.as_ref().map_or("not foreseen".to_owned(), plain);
+    Block::Item(part(
+        &radius.id,
+        vec![
+            facts([
+                (
+                    "at most",
+                    format!(
+                        "{} {}; more than that stops it before the first step",
+                        radius.limit, radius.unit
+                    ),
+                ),
+                ("expected", expected),
+            ]),
+            Block::Note(radius.why.clone()),
+            Block::Sql(radius.query.clone()),
+        ],
+    ))
+}
+
+fn parameters(parameters: &BTreeMap<String, BoundParameter>, evidence: &[Evidence]) -> Vec<Block> {
+    parameters
+        .iter()
+        .map(|(name, parameter)| {
+            let source = match &parameter.source {
+                Source::Literal => "a literal within the runbook's bounds".to_owned(),
+                Source::Derived => "computed from another parameter, as the runbook says".to_owned(),
+                Source::Evidence { id, digest, pointer } => {
+                    let record = evidence
+                        .iter()
+                        .find(|record| record.id == *id && record.digest == *digest);
+                    let origin = record.map_or("evidence that is not here".to_owned(), |record| {
+                        format!("{}/{} at {}", record.server, record.tool, record.taken_at)
+                    });
+                    format!("{id} {pointer} ({origin}, {digest})")
+                }
+            };
+            Block::Item(part(
+                name,
+                vec![facts([("value", plain(&parameter.value)), ("from", source)])],
+            ))
+        })
+        .collect()
+}
+
+fn verification(verification: &Verification) -> Vec<Block> {
+    let mut blocks = vec![
+        Block::Note(verification.signal.clone()),
+        Block::Sql(verification.query.clone()),
+        facts([
+            ("must be", verification.expect.to_string()),
+            ("without a break for", duration(i64::from(verification.hold_s))),
+            (
+                "not later than",
+                format!("{} after the last step", duration(i64::from(verification.deadline_s))),
+            ),
+            ("asked every", format!("{} ms", verification.interval_ms)),
+        ]),
+    ];
+    blocks.extend(checks("must still hold", &verification.collateral));
+    blocks
+}
+
+fn policy(decision: &Value) -> Part {
+    let mut lines = Vec::new();
+    flatten("", decision, &mut lines);
+    part("What the policy says", vec![Block::Facts(lines)])
+}
+
+/// The decision, whatever it grows into, as `path: value` lines.
+fn flatten(path: &str, value: &Value, lines: &mut Vec<(String, String)>) {
+    let below = |key: &str| {
+        if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path} {key}")
+        }
+    };
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(key, value)| flatten(&below(key), value, lines)),
+        Value::Array(items) if items.is_empty() => lines.push((path.to_owned(), "none".to_owned())),
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(i, value)| flatten(&below(&(i + 1).to_string()), value, lines));
+        }
+        value => lines.push((path.to_owned(), plain(value))),
+    }
+}
+
+fn signatures(view: &RequestView) -> Part {
+    let mut lines = vec![(
+        "signed".to_owned(),
+        format!("{} of {} people", view.summary.have, view.summary.need),
+    )];
+    for one in &view.approvals {
+        lines.push((
+            "approved by".to_owned(),
+            format!("{} with {} at {}", one.approver, one.key_id, one.at),
+        ));
+    }
+    if let Some(no) = &view.rejected {
+        let remark = no
+            .remark
+            .as_deref()
+            .map(|remark| format!(": {remark}"))
+            .unwrap_or_default();
+        lines.push((
+            "rejected by".to_owned(),
+            format!("{} with {} at {}{remark}", no.approver, no.key_id, no.at),
+        ));
+    }
+    part("Signatures", vec![Block::Facts(lines)])
+}
+
+/// `execution` or `rollback`, as people read it.
+pub fn action_name(action: Action) -> &'static str {
+    match action {
+        Action::Execute => "execute",
+        Action::Rollback => "roll back",
+    }
+}
+
+fn risk_name(risk: Risk) -> &'static str {
+    match risk {
+        Risk::Low => "low",
+        Risk::Medium => "medium",
+        Risk::High => "high",
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn part(title: &str, blocks: Vec<Block>) -> Part {
+    Part {
+        title: title.to_owned(),
+        blocks,
+    }
+}
+
+fn facts<const N: usize>(lines: [(&str, String); N]) -> Block {
+    Block::Facts(
+        lines
+            .into_iter()
+            .map(|(label, value)| (label.to_owned(), value))
+            .collect(),
+    )
+}

@@ -1,0 +1,343 @@
+//! The gate's durable state: every change is an event in the journal and a row in the same transaction.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use approval::Action;
+use journal::{Event, Journal, Tx};
+use runbooks::{Digest, Timestamp, canonical_json};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::execution::{Execution, OrderEvent};
+use crate::refusal::Refusal;
+use crate::request::{Request, RequestEvent};
+
+/// Requests, executions, contents and marks over one journal.
+pub struct Store {
+    journal: Journal,
+}
+
+/// The rows, for reading.
+pub struct Rows<'a>(&'a Connection);
+
+/// The rows, for reading and changing, in one transaction with the journal.
+pub struct Change<'a, 'tx> {
+    tx: &'a Tx<'tx>,
+    rows: Rows<'a>,
+}
+
+impl Store {
+    /// Makes the tables where there are none, and refuses rows that are not the fold of their journalled events.
+    ///
+    /// # Errors
+    /// When the database fails, or a row was changed behind the journal's back.
+    pub fn open(journal: Journal) -> Result<Self, Refusal> {
+        journal.migrate(include_str!("schema.sql"))?;
+        let store = Self { journal };
+        store.check_rows()?;
+        Ok(store)
+    }
+
+    /// Reads without waiting for a checkpoint that is just being published.
+    pub fn view<T>(&self, f: impl FnOnce(&Rows<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        self.journal.view(|sql| f(&Rows(sql)))
+    }
+
+    /// Changes rows and journals why, all or nothing; returns when the new checkpoint is out.
+    pub fn change<T>(&self, f: impl FnOnce(&Change<'_, '_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        self.journal.transact(|tx| {
+            f(&Change {
+                tx,
+                rows: Rows(tx.sql()),
+            })
+        })
+    }
+
+    /// The journal's public verifier key.
+    pub fn vkey(&self) -> &str {
+        self.journal.vkey()
+    }
+
+    fn check_rows(&self) -> Result<(), Refusal> {
+        let mut requests: BTreeMap<String, Request> = BTreeMap::new();
+        let mut executions: BTreeMap<String, Execution> = BTreeMap::new();
+        for entry in self.journal.read(None)? {
+            let subject = entry.subject;
+            if REQUEST_KINDS.contains(&entry.kind.as_str()) {
+                let event: RequestEvent = serde_json::from_value(entry.data)?;
+                let next = Request::apply(requests.remove(&subject), event)?;
+                requests.insert(subject, next);
+            } else if ORDER_KINDS.contains(&entry.kind.as_str()) {
+                let event: OrderEvent = serde_json::from_value(entry.data)?;
+                let next = Execution::apply(executions.remove(&subject), event)?;
+                executions.insert(subject, next);
+            }
+        }
+        self.view(|rows| {
+            compare("request", &requests, rows.all("SELECT id, state FROM requests")?)?;
+            compare("execution", &executions, rows.all("SELECT id, state FROM executions")?)
+        })
+    }
+}
+
+impl Rows<'_> {
+    /// The request with this id.
+    pub fn request(&self, id: &str) -> Result<Option<Request>, Refusal> {
+        self.one("SELECT state FROM requests WHERE id = ?1", params![id])
+    }
+
+    /// The request for this plan and action.
+    pub fn request_for(&self, plan: Digest, action: Action) -> Result<Option<Request>, Refusal> {
+        self.one(
+            "SELECT state FROM requests WHERE plan_digest = ?1 AND action = ?2",
+            params![plan.to_string(), action_key(action)?],
+        )
+    }
+
+    /// Requests, those that wait first, then the newest; at most `limit`.
+    pub fn requests(&self, status: Option<&str>, limit: u32) -> Result<Vec<Request>, Refusal> {
+        self.many(
+            "SELECT state FROM requests WHERE ?1 IS NULL OR status = ?1
+             ORDER BY status <> 'pending', opened_at DESC, id LIMIT ?2",
+            params![status, limit],
+        )
+    }
+
+    /// Requests whose present window has closed by `now`.
+    pub fn overdue_requests(&self, now: Timestamp) -> Result<Vec<Request>, Refusal> {
+        self.many("SELECT state FROM requests WHERE due <= ?1", params![now.unix()])
+    }
+
+    /// Orders that nobody took by `now` and nobody may take any more.
+    pub fn overdue_executions(&self, now: Timestamp) -> Result<Vec<Execution>, Refusal> {
+        self.many("SELECT state FROM executions WHERE due <= ?1", params![now.unix()])
+    }
+
+    /// When the next window closes.
+    pub fn next_due(&self) -> Result<Option<Timestamp>, Refusal> {
+        let sql = "SELECT min(due) FROM (SELECT due FROM requests UNION ALL SELECT due FROM executions)";
+        let due: Option<i64> = self.0.query_row(sql, [], |row| row.get(0))?;
+        Ok(due.map(Timestamp::from_unix))
+    }
+
+    /// The execution with this id.
+    pub fn execution(&self, id: &str) -> Result<Option<Execution>, Refusal> {
+        self.one("SELECT state FROM executions WHERE id = ?1", params![id])
+    }
+
+    /// The executions of a plan, the newest first.
+    pub fn executions_of(&self, plan: Digest) -> Result<Vec<Execution>, Refusal> {
+        self.many(
+            "SELECT state FROM executions WHERE plan_digest = ?1 ORDER BY queued_at DESC, action DESC",
+            params![plan.to_string()],
+        )
+    }
+
+    /// Executions that are not over, the oldest first.
+    pub fn open_executions(&self) -> Result<Vec<Execution>, Refusal> {
+        self.many(
+            "SELECT state FROM executions WHERE progress IN ('queued', 'claimed') ORDER BY queued_at, id",
+            params![],
+        )
+    }
+
+    /// How many executions were ordered on a target since then; rollbacks do not count.
+    pub fn executions_since(&self, target: &str, since: Timestamp) -> Result<u32, Refusal> {
+        Ok(self.0.query_row(
+            "SELECT count(*) FROM executions WHERE target = ?1 AND queued_at > ?2 AND action = ?3",
+            params![target, since.unix(), action_key(Action::Execute)?],
+            |row| row.get(0),
+        )?)
+    }
+
+    /// Bytes kept under their digest, checked against it.
+    pub fn content(&self, digest: Digest) -> Result<Vec<u8>, Refusal> {
+        let body: Option<Vec<u8>> = self
+            .0
+            .query_row(
+                "SELECT body FROM contents WHERE digest = ?1",
+                params![digest.to_string()],
+                |row| row.get(0),
+            )
+            .optional()?;
+        match body {
+            Some(body) if Digest::of(&body) == digest => Ok(body),
+            Some(_) => Err(Refusal::new(
+                "content_changed",
+                format!("what was kept as `{digest}` was changed"),
+            )),
+            None => Err(Refusal::new(
+                "content_missing",
+                format!("what was kept as `{digest}` is gone"),
+            )),
+        }
+    }
+
+    /// JSON kept under its digest.
+    pub fn json_content<T: DeserializeOwned>(&self, digest: Digest) -> Result<T, Refusal> {
+        Ok(serde_json::from_slice(&self.content(digest)?)?)
+    }
+
+    /// A named single value.
+    pub fn mark<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Refusal> {
+        self.one("SELECT value FROM marks WHERE name = ?1", params![name])
+    }
+
+    fn one<T: DeserializeOwned>(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Option<T>, Refusal> {
+        let text = self.0.prepare_cached(sql)?.query_row(values, first_text).optional()?;
+        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+
+    fn many<T: DeserializeOwned>(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<T>, Refusal> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        let texts = statement.query_map(values, first_text)?;
+        texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+    }
+
+    fn all(&self, sql: &str) -> Result<BTreeMap<String, String>, Refusal> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl<'a> Deref for Change<'a, '_> {
+    type Target = Rows<'a>;
+
+    fn deref(&self) -> &Rows<'a> {
+        &self.rows
+    }
+}
+
+impl Change<'_, '_> {
+    /// Applies an event to a request, journals it and keeps the new state.
+    pub fn request_event(&self, state: Option<Request>, event: RequestEvent) -> Result<Request, Refusal> {
+        let (kind, data) = (event.name(), serde_json::to_value(&event)?);
+        let request = Request::apply(state, event)?;
+        let terms = &request.terms;
+        self.note(kind, &terms.id, data)?;
+        self.tx.sql().execute(
+            "INSERT INTO requests (id, plan_digest, action, status, due, opened_at, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (id) DO UPDATE SET status = excluded.status, due = excluded.due, state = excluded.state",
+            params![
+                terms.id,
+                terms.plan_digest.to_string(),
+                action_key(terms.action)?,
+                request.status.name(),
+                request.due().map(Timestamp::unix),
+                terms.opened_at.unix(),
+                to_state(&request)?,
+            ],
+        )?;
+        Ok(request)
+    }
+
+    /// Applies an event to an execution, journals it and keeps the new state.
+    pub fn order_event(&self, state: Option<Execution>, event: OrderEvent) -> Result<Execution, Refusal> {
+        let (kind, data) = (event.name(), serde_json::to_value(&event)?);
+        let execution = Execution::apply(state, event)?;
+        let ordered = &execution.ordered;
+        self.note(kind, &ordered.id, data)?;
+        self.tx.sql().execute(
+            "INSERT INTO executions (id, plan_digest, action, target, progress, due, queued_at, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (id) DO UPDATE SET progress = excluded.progress, due = excluded.due, state = excluded.state",
+            params![
+                ordered.id,
+                ordered.plan_digest.to_string(),
+                action_key(ordered.action)?,
+                ordered.target,
+                execution.progress.name(),
+                execution.due().map(Timestamp::unix),
+                ordered.queued_at.unix(),
+                to_state(&execution)?,
+            ],
+        )?;
+        Ok(execution)
+    }
+
+    /// Keeps bytes under their digest.
+    pub fn keep(&self, body: &[u8]) -> Result<Digest, Refusal> {
+        let digest = Digest::of(body);
+        self.tx.sql().execute(
+            "INSERT INTO contents (digest, body) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING",
+            params![digest.to_string(), body],
+        )?;
+        Ok(digest)
+    }
+
+    /// Keeps a value's canonical JSON under its digest.
+    pub fn keep_json(&self, value: &impl Serialize) -> Result<Digest, Refusal> {
+        self.keep(&canonical_json(value)?)
+    }
+
+    /// Sets a named single value; the caller journals why.
+    pub fn set_mark(&self, name: &str, value: &impl Serialize) -> Result<(), Refusal> {
+        self.tx.sql().execute(
+            "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![name, to_state(value)?],
+        )?;
+        Ok(())
+    }
+
+    /// Journals what changes no request and no execution.
+    pub fn note(&self, kind: &str, subject: &str, data: Value) -> Result<(), Refusal> {
+        self.tx.append(Event {
+            kind: kind.to_owned(),
+            subject: subject.to_owned(),
+            data,
+        })?;
+        Ok(())
+    }
+}
+
+const REQUEST_KINDS: &[&str] = &[
+    "request_opened",
+    "request_approved",
+    "request_rejected",
+    "request_expired",
+    "request_used",
+];
+const ORDER_KINDS: &[&str] = &[
+    "order_queued",
+    "order_claimed",
+    "execution_reported",
+    "order_lapsed",
+    "order_withdrawn",
+];
+
+fn compare<T: Serialize>(
+    what: &str,
+    folded: &BTreeMap<String, T>,
+    mut rows: BTreeMap<String, String>,
+) -> Result<(), Refusal> {
+    let changed = |id: &str| {
+        Refusal::new(
+            "state_changed",
+            format!("the row of {what} `{id}` is not what the journal says"),
+        )
+        .with(json!({"id": id}))
+    };
+    for (id, state) in folded {
+        if rows.remove(id) != Some(to_state(state)?) {
+            return Err(changed(id));
+        }
+    }
+    rows.keys().next().map_or(Ok(()), |id| Err(changed(id)))
+}
+
+fn first_text(row: &Row<'_>) -> rusqlite::Result<String> {
+    row.get(0)
+}
+
+/// `execute` or `rollback`, as the statement spells it.
+fn action_key(action: Action) -> Result<String, Refusal> {
+    Ok(serde_json::to_value(action)?.as_str().unwrap_or_default().to_owned())
+}
+
+fn to_state(value: &impl Serialize) -> Result<String, Refusal> {
+    Ok(String::from_utf8_lossy(&canonical_json(value)?).into_owned())
+}

@@ -1,0 +1,13 @@
+//! The built gate, over HTTP and on the command line, with real ssh-keygen keys.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed set-up is a failed test"
+)]
+
+mod command_line;
+mod path;
+mod refusals;
+mod state;
+mod world;

@@ -1,0 +1,64 @@
+//! Logs on stderr, as JSON lines or as text. Nothing here, and nothing below us, may log an argument or a result.
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::LogFormat;
+
+/// Starts logging for the process `name` (`runbook-catalog`); `RUST_LOG` chooses what is written, `info` by default.
+/// Later calls do nothing, so a server may call it before it opens its database.
+///
+/// Whatever `RUST_LOG` says, foreign crates are held at `info` and rmcp at `warn`: at `debug` rmcp writes whole requests
+/// and results and at `info` notifications and session ids, tokio-postgres writes bind parameters, the AWS SDK bodies.
+pub fn init(name: &str, format: LogFormat) {
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let own = name.replace('-', "_");
+    let capped = filter_fn(move |metadata| may_be_written(metadata, &own));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    let lines = match format {
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
+        LogFormat::Text => lines.boxed(),
+    };
+    // A second initialisation is harmless: the first one stays.
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(capped))
+        .with(chosen)
+        .try_init();
+}
+
+fn may_be_written(metadata: &Metadata<'_>, own: &str) -> bool {
+    // tracing orders levels by verbosity: TRACE is the greatest.
+    *metadata.level() <= most_verbose(metadata.target(), own)
+}
+
+fn most_verbose(target: &str, own: &str) -> Level {
+    let within = |name: &str| target == name || target.strip_prefix(name).is_some_and(|rest| rest.starts_with("::"));
+    if within("rmcp") {
+        Level::WARN
+    } else if within("kit") || within(own) {
+        Level::TRACE
+    } else {
+        Level::INFO
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_code_may_be_verbose() {
+        assert_eq!(most_verbose("kit::handler", "demo"), Level::TRACE);
+        assert_eq!(most_verbose("demo", "demo"), Level::TRACE);
+        assert_eq!(most_verbose("demolition", "demo"), Level::INFO);
+        assert_eq!(most_verbose("rmcp::service", "demo"), Level::WARN);
+        assert_eq!(most_verbose("tokio_postgres::query", "demo"), Level::INFO);
+    }
+}

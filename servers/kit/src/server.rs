@@ -1,0 +1,133 @@
+//! Puts a server together from its parts and runs it.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::Router;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ExitCode, Resources, ServeArgs, Tool,
+    handler::Handler,
+    http, logging,
+    registry::{MAX_DESCRIPTION_BYTES, Registry},
+    shutdown, stdio,
+};
+
+/// Who a server says it is.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerInfo {
+    pub name: &'static str,
+    pub version: &'static str,
+    /// What a model should know before it calls anything: order of use and limits. At most 2 KiB.
+    pub instructions: &'static str,
+}
+
+/// A server under construction over its state `S`.
+#[must_use = "a server does nothing until it runs"]
+pub struct Server<S> {
+    info: ServerInfo,
+    state: Arc<S>,
+    tools: Registry<S>,
+    resources: Option<Box<dyn Resources<S>>>,
+    routes: Router,
+    on_listening: Option<Box<dyn FnOnce(SocketAddr) + Send>>,
+    stop: CancellationToken,
+    faults: Vec<String>,
+}
+
+impl<S: Send + Sync + 'static> Server<S> {
+    pub fn new(info: ServerInfo, state: Arc<S>) -> Self {
+        let too_long = info.instructions.len() > MAX_DESCRIPTION_BYTES;
+        Self {
+            info,
+            state,
+            tools: Registry::new(),
+            resources: None,
+            routes: Router::new(),
+            on_listening: None,
+            stop: CancellationToken::new(),
+            faults: too_long
+                .then(|| "the instructions are too long".to_owned())
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    pub fn tool<T: Tool<State = S>>(mut self) -> Self {
+        self.faults.extend(self.tools.add::<T>().err());
+        self
+    }
+
+    pub fn resources(mut self, resources: impl Resources<S>) -> Self {
+        self.resources = Some(Box::new(resources));
+        self
+    }
+
+    /// Adds HTTP routes beside `/mcp`, behind the same Host, Origin and size checks. Stdio does not serve them.
+    pub fn routes(mut self, routes: Router) -> Self {
+        self.routes = self.routes.merge(routes);
+        self
+    }
+
+    /// Calls `f` with the bound address, before the first request is answered.
+    pub fn on_listening(mut self, f: impl FnOnce(SocketAddr) + Send + 'static) -> Self {
+        self.on_listening = Some(Box::new(f));
+        self
+    }
+
+    /// Makes the server end when `stop` fires, beside the signals; the server fires it too when it ends.
+    pub fn stop_with(mut self, stop: CancellationToken) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Serves until the client leaves (stdio), SIGTERM or SIGINT arrives, or the token of [`Self::stop_with`] fires.
+    pub async fn run(self, args: &ServeArgs) -> ExitCode {
+        logging::init(self.info.name, args.log_format);
+        if let Some(fault) = self.faults.first() {
+            tracing::error!(fault, "this server is put together wrongly");
+            return ExitCode::Failed;
+        }
+        let stop = self.stop.clone();
+        let signalled = match shutdown::on_signal() {
+            Ok(signalled) => signalled,
+            Err(error) => {
+                tracing::error!(%error, "could not listen for signals");
+                return ExitCode::Failed;
+            }
+        };
+        let stop_on_signal = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                signalled.cancelled().await;
+                stop.cancel();
+            }
+        });
+        let code = self.serve(args, stop.clone()).await;
+        stop_on_signal.abort();
+        stop.cancel();
+        code
+    }
+
+    async fn serve(self, args: &ServeArgs, stop: CancellationToken) -> ExitCode {
+        let handler = Handler::new(self.info, self.state, self.tools, self.resources);
+        let Some(address) = args.http else {
+            return stdio::serve(handler, stop).await;
+        };
+        let bound = match http::bind(address, args).await {
+            Ok(bound) => bound,
+            Err((code, message)) => {
+                tracing::error!("{message}");
+                return code;
+            }
+        };
+        if let Some(on_listening) = self.on_listening {
+            on_listening(bound.address);
+        }
+        if let Err(error) = http::announce(bound.address, args.addr_file.as_deref()) {
+            tracing::error!(%error, "could not write the address file");
+            return ExitCode::Failed;
+        }
+        http::serve(bound, handler, self.routes, args, stop).await
+    }
+}

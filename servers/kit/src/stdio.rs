@@ -1,0 +1,38 @@
+//! Serves MCP on stdin and stdout, for a client that started this process.
+
+use rmcp::{
+    ServerHandler,
+    service::{QuitReason, ServerInitializeError, serve_server_with_ct},
+    transport::{async_rw::AsyncRwTransport, io::stdio_pipes},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{ExitCode, guard::MAX_BODY_BYTES};
+
+/// Serves until the client closes stdin or `stop` fires; both are a clean end, whenever they come.
+pub async fn serve(handler: impl ServerHandler, stop: CancellationToken) -> ExitCode {
+    let (stdin, stdout) = stdio_pipes();
+    // A longer line is dropped; the connection stays.
+    let transport = AsyncRwTransport::new(stdin, stdout).with_max_line_length(MAX_BODY_BYTES);
+    // Clients probe a server with `server/discover` and leave: rmcp calls that a failed start.
+    let running = match serve_server_with_ct(handler, transport, stop).await {
+        Ok(running) => running,
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => return ExitCode::Done,
+        Err(ServerInitializeError::ExpectedInitializeRequest(_)) => {
+            tracing::error!("the client opened with neither `server/discover` nor `initialize`");
+            return ExitCode::Failed;
+        }
+        Err(error) => {
+            tracing::error!(%error, "could not open the connection");
+            return ExitCode::Failed;
+        }
+    };
+    match running.waiting().await {
+        Ok(QuitReason::Closed | QuitReason::Cancelled) => ExitCode::Done,
+        Ok(QuitReason::JoinError(error)) | Err(error) => {
+            tracing::error!(%error, "the connection broke");
+            ExitCode::Failed
+        }
+        Ok(_) => ExitCode::Failed,
+    }
+}

@@ -1,0 +1,16 @@
+//! The database as tools see it: one call, one READ ONLY transaction, on a session whose role was proven harmless.
+
+mod database;
+mod error;
+mod reading;
+mod role;
+mod slot;
+mod value;
+
+pub use database::{Bounds, Database, Options, Read};
+pub use error::DbError;
+pub use reading::{Answer, Reading};
+#[cfg(test)]
+pub use role::Finding;
+pub use role::Verdict;
+pub use value::bounded_rows;

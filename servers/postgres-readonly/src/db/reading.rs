@@ -1,0 +1,101 @@
+//! What one read brought back, and the shape that every tool's answer shares.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{Verdict, value};
+use crate::wire::{Column, Flight};
+
+/// Bound on any single text of a tool's own rows; tools bound what they show more tightly in their SQL.
+const MAX_OWN_CHARS: usize = 16 * 1024;
+
+/// The rows of one read, its time on the database's clock, and over which role they came.
+#[derive(Debug)]
+pub struct Reading {
+    pub taken_at: String,
+    pub role: Arc<Verdict>,
+    flight: Flight,
+}
+
+/// A tool's answer: its body, when it was true, and what must be said about the role it was read with.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Answer<T> {
+    /// The database's clock when the transaction began.
+    taken_at: String,
+    #[serde(flatten)]
+    body: T,
+    /// Present and true when the role could write and was accepted all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    privileged_role: Option<bool>,
+    /// What limits this answer, or the trust in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+}
+
+impl Reading {
+    pub fn new(flight: Flight, role: Arc<Verdict>) -> Self {
+        Self {
+            taken_at: flight.prologue_value.clone().unwrap_or_default(),
+            role,
+            flight,
+        }
+    }
+
+    pub fn columns(&self) -> &[Column] {
+        &self.flight.columns
+    }
+
+    pub fn truncated(&self) -> bool {
+        self.flight.truncated
+    }
+
+    pub fn elapsed_ms(&self) -> f64 {
+        (self.flight.elapsed.as_secs_f64() * 1e6).round() / 1e3
+    }
+
+    /// Returns the rows as JSON arrays, and whether a value was cut.
+    pub fn rows(&self, max_chars: usize) -> (Vec<Vec<Value>>, bool) {
+        let mut any_cut = false;
+        let rows = self.flight.rows.iter().map(|row| {
+            let cells = self.flight.columns.iter().zip(row.values());
+            let cells = cells.map(|(column, text)| value::to_json(column.type_oid, text, max_chars));
+            cells
+                .map(|(value, cut)| {
+                    any_cut |= cut;
+                    value
+                })
+                .collect()
+        });
+        let rows = rows.collect();
+        (rows, any_cut)
+    }
+
+    /// Reads each row as a `T`, by the names of the columns.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<Vec<T>, serde_json::Error> {
+        let named = |row: Vec<Value>| -> Map<String, Value> {
+            self.flight
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .zip(row)
+                .collect()
+        };
+        let (rows, _) = self.rows(MAX_OWN_CHARS);
+        rows.into_iter()
+            .map(|row| serde_json::from_value(Value::Object(named(row))))
+            .collect()
+    }
+
+    /// Wraps a tool's body.
+    pub fn answer<T>(&self, body: T) -> Answer<T> {
+        Answer {
+            taken_at: self.taken_at.clone(),
+            body,
+            privileged_role: (!self.role.is_harmless()).then_some(true),
+            warning: self.role.warning(),
+        }
+    }
+}

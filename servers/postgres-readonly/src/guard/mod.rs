@@ -1,0 +1,16 @@
+//! Judges free SQL before it is sent: a statement passes only if everything in it is known to be harmless.
+//!
+//! This is the third layer, after the role and the READ ONLY transaction. It must hold alone all the same, for a
+//! privileged role makes the first one void, and a READ ONLY transaction lets many effects through: signals, advisory
+//! locks, server files, a session's settings.
+
+mod catalog;
+mod judge;
+mod lists;
+mod names;
+mod nodes;
+mod refusal;
+
+pub use catalog::Catalog;
+pub use judge::{Admitted, admit};
+pub use refusal::{NotAdmitted, Refusal};

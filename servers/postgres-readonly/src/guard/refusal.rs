@@ -1,0 +1,103 @@
+//! Why a statement is not run, and what may be run instead.
+
+use kit::ToolError;
+use serde_json::json;
+
+use crate::db::DbError;
+
+/// What the guard found. The code says what kind of thing; the message names it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("{0}")]
+    Text(sql_facts::ParseError),
+    #[error("`{0}` is not a read")]
+    Kind(String),
+    #[error("`{0}` stands inside the statement")]
+    Nested(String),
+    #[error("it locks rows (FOR UPDATE, FOR SHARE)")]
+    RowLock,
+    #[error("it writes `{0}`")]
+    Writes(String),
+    #[error("EXPLAIN with option `{0}`")]
+    ExplainOption(String),
+    #[error("the syntax node `{0}` is not among those that are known to be harmless")]
+    Node(String),
+    #[error("{0}")]
+    Opaque(String),
+    #[error("function `{name}`: {why}")]
+    Function { name: String, why: &'static str },
+    #[error("type `{name}`: {why}")]
+    Type { name: String, why: &'static str },
+    #[error("relation `{name}`: {why}")]
+    Relation { name: String, why: &'static str },
+    #[error("too many views, policies and names hang on it to judge them all")]
+    TooMuch,
+}
+
+/// Why a statement was not admitted: it was judged, or it could not be.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAdmitted {
+    #[error("{refusal}{}", .through.as_ref().map(|view| format!(" (through `{view}`)")).unwrap_or_default())]
+    Refused { refusal: Refusal, through: Option<String> },
+    #[error(transparent)]
+    Unknown(#[from] DbError),
+}
+
+impl Refusal {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Text(error) => error.code(),
+            Self::Kind(_) => "kind",
+            Self::Nested(_) => "nested_statement",
+            Self::RowLock => "row_lock",
+            Self::Writes(_) => "writes",
+            Self::ExplainOption(_) => "explain_option",
+            Self::Node(_) => "syntax",
+            Self::Opaque(_) => "opaque",
+            Self::Function { .. } => "function",
+            Self::Type { .. } => "type",
+            Self::Relation { .. } => "relation",
+            Self::TooMuch => "too_much",
+        }
+    }
+
+    fn allowed(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "exactly one statement that PostgreSQL's grammar accepts, at most 64 KiB",
+            Self::Kind(_)
+            | Self::Nested(_)
+            | Self::Writes(_)
+            | Self::RowLock
+            | Self::Node(_)
+            | Self::Opaque(_)
+            | Self::TooMuch => {
+                "one SELECT, VALUES, TABLE, SHOW, or EXPLAIN of a SELECT, with nothing inside but further SELECTs"
+            }
+            Self::ExplainOption(_) => {
+                "EXPLAIN with VERBOSE, COSTS, SETTINGS, SUMMARY, GENERIC_PLAN, MEMORY, FORMAT; it never executes, so no ANALYZE"
+            }
+            Self::Function { .. } => {
+                "built-in functions that observe or compute; write extension functions of pg_stat_statements, pg_buffercache and pg_freespacemap with their schema"
+            }
+            Self::Type { .. } => "built-in types and enums",
+            Self::Relation { .. } => {
+                "tables, sequences, materialized views, catalogs, and views over what is itself allowed"
+            }
+        }
+    }
+}
+
+impl From<NotAdmitted> for ToolError {
+    fn from(not: NotAdmitted) -> Self {
+        match not {
+            NotAdmitted::Unknown(error) => error.into(),
+            NotAdmitted::Refused { ref refusal, .. } => {
+                // Names in the message are the caller's, or the database's, own text.
+                let message = kit::text::clean(&not.to_string(), 400);
+                Self::new("statement_refused", message)
+                    .hint(format!("allowed: {}", refusal.allowed()))
+                    .data(json!({"reason": refusal.code()}))
+            }
+        }
+    }
+}

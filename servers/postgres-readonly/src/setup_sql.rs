@@ -1,0 +1,35 @@
+//! Writes the SQL that makes a harmless role.
+
+/// Returns the script for `psql -f`, for the role `name`.
+pub fn script(name: &str) -> String {
+    let role = format!("\"{}\"", name.replace('"', "\"\""));
+    format!(
+        r#"-- A role for postgres-readonly: it can log in and look, and nothing else. Run as a superuser or a role with CREATEROLE.
+CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 5;
+GRANT pg_monitor TO {role};
+ALTER ROLE {role} SET default_transaction_read_only = on;
+ALTER ROLE {role} SET statement_timeout = '10s';
+ALTER ROLE {role} SET lock_timeout = '300ms';
+ALTER ROLE {role} SET idle_in_transaction_session_timeout = '15s';
+
+-- Give it a password (not needed with peer, certificate or IAM authentication):
+--   \password {role}
+-- Let the tool `query` read table contents too, from PostgreSQL 14:
+--   GRANT pg_read_all_data TO {role};
+-- In databases made before PostgreSQL 15 everybody may create objects in schema public; the proof of the role says so:
+--   REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+-- Keep a place free for it when connections run out, from PostgreSQL 16 with reserved_connections > 0:
+--   GRANT pg_use_reserved_connections TO {role};
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_quoted() {
+        assert!(script("a\"b").contains("CREATE ROLE \"a\"\"b\" LOGIN"));
+    }
+}

@@ -1,0 +1,15 @@
+//! One tool, one file; its SQL lies in queries/ under the same name.
+
+mod blocking_tree;
+mod connection_use;
+mod ddl_waiters;
+mod query;
+mod server_identity;
+mod sessions;
+
+pub use blocking_tree::BlockingTree;
+pub use connection_use::ConnectionUse;
+pub use ddl_waiters::DdlWaiters;
+pub use query::Query;
+pub use server_identity::ServerIdentity;
+pub use sessions::Sessions;

@@ -1,0 +1,192 @@
+"""A stand-in for an AWS service, made from the vendor's own published model of it.
+
+Requests are decoded (rpc-v2-cbor or awsJson1_1) and checked against the input shape: by botocore's validator, and for
+what that leaves out (enums, patterns, lengths, ranges, unknown members). Answers are checked against the output shape
+by the same code before they are sent, so a wrong stand-in cannot answer. What the tests script goes in by /control.
+"""
+import datetime
+import json
+import re
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import botocore.session
+import cbor2
+from botocore.validate import ParamValidator
+
+
+class Refused(Exception):
+    def __init__(self, code, message, status=400):
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
+
+
+class StandIn:
+    """Subclasses have one method per operation (`GetResourceMetrics(self, request) -> response`)."""
+
+    service = None
+    invalid = "InvalidParameterException"
+
+    def __init__(self):
+        self.model = botocore.session.get_session().get_service_model(self.service)
+        self.lock = threading.RLock()
+        self.requests = []
+        self.faults = []
+        self.script = {}
+
+    def answer(self, operation, request):
+        with self.lock:
+            self.requests.append({"operation": operation, "request": request})
+        time.sleep(self.script.get("delay_s", 0))
+        with self.lock:
+            for fault in self.faults:
+                if fault["operation"] == operation and fault.get("times", 1) > 0:
+                    fault["times"] = fault.get("times", 1) - 1
+                    raise Refused(fault["code"], fault.get("message", "scripted"), fault.get("status", 400))
+            shape = self.model.operation_model(operation)
+            problem = check(shape.input_shape, request)
+            if problem:
+                raise Refused(self.invalid, problem)
+            response = getattr(self, operation)(request)
+            problem = check(shape.output_shape, response, answer=True) if shape.output_shape else None
+            if problem:
+                raise AssertionError(f"the stand-in's own answer to {operation} is wrong: {problem}")
+            return response
+
+
+def check(shape, value, answer=False):
+    """Returns what is wrong with `value`, or None.
+
+    Lengths of strings are checked in requests only: pi's model gives 256 to strings whose answers, as the same page
+    of the documentation says, have up to 500 bytes.
+    """
+    report = ParamValidator().validate(value, shape)
+    if report.has_errors():
+        return report.generate_report()
+    return next((p for p in deep_check(shape, value, "") if not (answer and ": length " in p)), None)
+
+
+def deep_check(shape, value, path):
+    if shape.type_name == "structure":
+        for name in value:
+            if name not in shape.members:
+                yield f"unknown member {path}.{name}"
+            else:
+                yield from deep_check(shape.members[name], value[name], f"{path}.{name}")
+    elif shape.type_name == "list":
+        yield from bounded(shape, len(value), "length", path)
+        for at, item in enumerate(value):
+            yield from deep_check(shape.member, item, f"{path}[{at}]")
+    elif shape.type_name == "map":
+        for key, item in value.items():
+            yield from deep_check(shape.key, key, f"{path} key")
+            yield from deep_check(shape.value, item, f"{path}.{key}")
+    elif shape.type_name == "string":
+        allowed = shape.metadata.get("enum")
+        if allowed and value not in allowed:
+            yield f"{path}: '{value}' is not one of {allowed}"
+        pattern = shape.metadata.get("pattern")
+        if pattern and not re.search(pattern, value, re.DOTALL):
+            yield f"{path}: '{value}' does not match {pattern}"
+        yield from bounded(shape, len(value), "length", path)
+    elif shape.type_name in ("integer", "long", "float", "double"):
+        yield from bounded(shape, value, "value", path)
+
+
+def bounded(shape, value, what, path):
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    if least is not None and value < float(least):
+        yield f"{path}: {what} {value} is less than {least}"
+    if most is not None and value > float(most):
+        yield f"{path}: {what} {value} is more than {most}"
+
+
+def without_nulls(value):
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
+def plain(value):
+    if isinstance(value, datetime.datetime):
+        return value.timestamp()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def times(shape, value):
+    """awsJson carries times as numbers; the validator wants to see times."""
+    if shape.type_name == "timestamp":
+        return datetime.datetime.fromtimestamp(value, datetime.timezone.utc) if isinstance(value, (int, float)) else value
+    if shape.type_name == "structure" and isinstance(value, dict):
+        return {name: times(shape.members[name], item) if name in shape.members else item for name, item in value.items()}
+    if shape.type_name == "list" and isinstance(value, list):
+        return [times(shape.member, item) for item in value]
+    return value
+
+
+def serve(standin):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_):
+            pass
+
+        def send(self, status, body, content_type, headers=()):
+            self.send_response(status)
+            for name, value in (("Content-Type", content_type), ("Content-Length", str(len(body))), *headers):
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self):
+            with standin.lock:
+                body = json.dumps(plain(standin.requests)).encode()
+            self.send(200, body, "application/json")
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.path == "/control":
+                with standin.lock:
+                    script = json.loads(body)
+                    standin.faults = script.pop("faults", standin.faults)
+                    standin.script.update(script)
+                return self.send(200, b"{}", "application/json")
+            if body.startswith(b"Action=GetCallerIdentity") or b"&Action=GetCallerIdentity" in body:
+                return self.caller_identity()
+            cbor = self.headers.get("smithy-protocol") == "rpc-v2-cbor"
+            operation = self.path.rsplit("/", 1)[-1] if cbor else self.headers["X-Amz-Target"].rsplit(".", 1)[-1]
+            encode = (lambda v: cbor2.dumps(v, datetime_as_timestamp=True)) if cbor else (lambda v: json.dumps(plain(v)).encode())
+            try:
+                if "AWS4-HMAC-SHA256" not in self.headers.get("Authorization", ""):
+                    raise Refused("MissingAuthenticationToken", "the request is not signed", 403)
+                request = without_nulls(cbor2.loads(body) if cbor else json.loads(body))
+                shape = standin.model.operation_model(operation).input_shape
+                status, answer = 200, standin.answer(operation, times(shape, request))
+            except Refused as refused:
+                namespace = f"com.amazonaws.{standin.service}#" if cbor else ""
+                status, answer = refused.status, {"__type": namespace + refused.code, "message": refused.message}
+            headers = [("smithy-protocol", "rpc-v2-cbor")] if cbor else []
+            self.send(status, encode(answer), "application/cbor" if cbor else "application/x-amz-json-1.1", headers)
+
+        def caller_identity(self):
+            account = standin.script.get("account", "123456789012")
+            text = (
+                '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+                f"<Arn>arn:aws:iam::{account}:user/observer</Arn><UserId>AIDA</UserId><Account>{account}</Account>"
+                "</GetCallerIdentityResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata>"
+                "</GetCallerIdentityResponse>"
+            )
+            self.send(200, text.encode(), "text/xml")
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    print(server.server_address[1], flush=True)
+    # The test holds our stdin; when it is gone, so are we.
+    threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
+    server.serve_forever()

@@ -1,0 +1,1 @@
+//! Whole-binary tests live beside this file; there is nothing to link.
