@@ -6,7 +6,9 @@ demo: deps
 	cargo build --locked --bins
 	target/debug/orchestrator demo $(DEMO_ARGS)
 
+# The negative control comes first: it builds an executor whose guard is off, and the build after it replaces that one.
 test: deps
+	cargo test --locked --workspace --features executor/danger --test executor danger::
 	cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace
 

@@ -43,11 +43,7 @@ pub(crate) struct Refused {
 }
 
 /// Admits an order as of `now`.
-pub(crate) fn admit<'e>(
-    executor: &'e Executor,
-    envelope: &str,
-    now: Timestamp,
-) -> Result<Admitted<'e>, NotAdmitted> {
+pub(crate) fn admit<'e>(executor: &'e Executor, envelope: &str, now: Timestamp) -> Result<Admitted<'e>, NotAdmitted> {
     let (order, permitted, target) = permit(executor, envelope, now)?;
     let approved = approve(executor, &order, permitted, now)?;
     Ok(Admitted {
@@ -77,9 +73,12 @@ pub(crate) fn permit<'e>(
         .map_err(|error| refused(error.code(), crate::chain(&error)))?;
     let document = plan.document();
     check_window(document.not_before, document.expires_at, now).map_err(|(code, message)| refused(code, message))?;
-    let target = config
-        .target(&document.target.name)
-        .ok_or_else(|| refused("unknown_target", format!("there is no target `{}` here", document.target.name)))?;
+    let target = config.target(&document.target.name).ok_or_else(|| {
+        refused(
+            "unknown_target",
+            format!("there is no target `{}` here", document.target.name),
+        )
+    })?;
     let context = PolicyContext {
         now,
         requester: document.requester.clone(),
@@ -108,11 +107,7 @@ fn check_standing(order: &Order) -> Result<(), Refused> {
 }
 
 // The policy would refuse it as well; that it is a matter of time and not of permission is better said here.
-fn check_window(
-    not_before: Timestamp,
-    expires_at: Timestamp,
-    now: Timestamp,
-) -> Result<(), (&'static str, String)> {
+fn check_window(not_before: Timestamp, expires_at: Timestamp, now: Timestamp) -> Result<(), (&'static str, String)> {
     let refusal = if now.plus_s(MAX_SKEW_S) < not_before {
         Refusal::NotYetValid(not_before)
     } else if now >= expires_at {

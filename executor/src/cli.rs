@@ -19,9 +19,9 @@ use crate::setup_sql::{DEFAULT_ROLE, setup_sql};
 
 /// Executes exactly what was signed, once, or back again.
 ///
-/// Exit codes: 0 done; 1 failed, nothing was changed; 2 usage or configuration; 3 denied by policy; 4 not approved, expired
-/// or used before; 5 not recovered, rolled back; 6 a person is needed: the rollback failed, a step is in doubt, or the
-/// target is away; 7 the journal does not verify.
+/// Exit codes: 0 done; 1 failed, nothing was changed, or stopped on request between two steps; 2 usage or configuration;
+/// 3 denied by policy; 4 not approved, expired or used before; 5 not recovered, rolled back; 6 a person is needed: the
+/// rollback failed, a step is in doubt, or the target is away; 7 the journal does not verify.
 #[derive(Debug, Parser)]
 #[command(name = "executor", version)]
 pub struct Cli {
@@ -85,7 +85,11 @@ pub fn main(cli: Cli) -> ExitCode {
     if let Command::SetupSql { role } = &cli.command {
         return print(&setup_sql(role)).map_or(Exit::Failed, |()| Exit::Done).into();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, Exit::Failed).into(),
     };
@@ -101,10 +105,8 @@ async fn run(command: Command) -> Exit {
         Ok(executor) => executor,
         Err(exit) => return exit,
     };
-    tokio::select! {
-        exit = work(&executor, &command) => exit,
-        never = watch_signals(&executor) => match never {},
-    }
+    tokio::spawn(watch_signals(executor.stopper()));
+    work(&executor, &command).await
 }
 
 async fn work(executor: &Executor, command: &Command) -> Exit {
@@ -114,10 +116,12 @@ async fn work(executor: &Executor, command: &Command) -> Exit {
                 Ok(envelope) => envelope,
                 Err(error) => return fail(&error, Exit::Usage),
             };
-            with_reports(executor, run_order(executor, &envelope)).await.map(|ended| {
-                tell(&ended);
-                ended.exit()
-            })
+            with_reports(executor, run_order(executor, &envelope))
+                .await
+                .map(|ended| {
+                    tell(&ended);
+                    ended.exit()
+                })
         }
         Command::Serve { once, .. } => serve(executor, *once, &tell).await,
         Command::Recover { .. } => with_reports(executor, recover(executor)).await.map(|finished| {
@@ -143,10 +147,10 @@ fn read_order(path: &Path) -> std::io::Result<String> {
 }
 
 /// SIGTERM and SIGINT stop the run before its next step; what was begun is journalled, and `recover` goes on.
-async fn watch_signals(executor: &Executor) -> std::convert::Infallible {
+async fn watch_signals(stop: impl Fn()) {
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         tracing::warn!("signals cannot be watched");
-        return std::future::pending().await;
+        return;
     };
     loop {
         tokio::select! {
@@ -154,7 +158,7 @@ async fn watch_signals(executor: &Executor) -> std::convert::Infallible {
             _ = int.recv() => {}
         }
         tracing::info!("asked to stop: the step that is running is finished first");
-        executor.stop();
+        stop();
     }
 }
 
@@ -181,7 +185,9 @@ fn fail(error: &dyn std::error::Error, exit: Exit) -> Exit {
 
 fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text => builder.init(),

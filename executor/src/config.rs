@@ -59,7 +59,10 @@ pub enum CredentialSource {
     /// A file that holds the whole connection string.
     DsnFile(PathBuf),
     /// A connection string without its password, and the file that holds the password.
-    Dsn { dsn: String, password_file: Option<PathBuf> },
+    Dsn {
+        dsn: String,
+        password_file: Option<PathBuf>,
+    },
 }
 
 /// The file cannot be used; nothing was opened.
@@ -179,7 +182,9 @@ fn parse_gate(mut section: Section, url: Option<&str>, faults: &mut Vec<String>)
     section.end(faults);
     if let Some(url) = &url {
         if !(url.starts_with("http://") || url.starts_with("https://")) {
-            faults.push(format!("`gate.url` is `{url}`, which is no http:// or https:// address"));
+            faults.push(format!(
+                "`gate.url` is `{url}`, which is no http:// or https:// address"
+            ));
         }
         if bearer_file.is_none() {
             faults.push("`gate.bearer_file` is missing, and `gate.url` is given".to_owned());
@@ -241,7 +246,9 @@ fn parse_target(mut section: Section, environment: Option<&str>, faults: &mut Ve
             Some(CredentialSource::Dsn { dsn, password_file })
         }
         (Some(_), None) => {
-            faults.push(format!("`{place}.password_file` goes with `dsn`; `dsn_file` holds the password itself"));
+            faults.push(format!(
+                "`{place}.password_file` goes with `dsn`; `dsn_file` holds the password itself"
+            ));
             None
         }
         (Some(_), Some(_)) | (None, None) => {
@@ -352,7 +359,10 @@ dsn_file = "dsn"
     fn all_faults_are_told_at_once_each_with_its_key() {
         let text = good()
             .replace("id = \"executor-1\"", "idd = \"executor-1\"")
-            .replace("[journal]", "[floor]\napprovers = 0\n[journal]\npublish_command = [\"x\"]")
+            .replace(
+                "[journal]",
+                "[floor]\napprovers = 0\n[journal]\npublish_command = [\"x\"]",
+            )
             .replace("dsn_file = \"dsn\"", "dsn = \"host=a password=b\"")
             .replace(&format!("admin_key = \"{KEY}\""), "admin_key = \"nonsense\"")
             .replace("environment = \"demo\"\nsystem", "environment = \"production\"\nsystem");

@@ -11,21 +11,21 @@ use crate::config::{CredentialSource, TargetConfig};
 /// The right to change one target. Nobody gets one without an approved plan for that target, and nobody can copy it,
 /// print it, or build it:
 ///
-/// ```compile_fail
-/// fn forge() -> executor::Credential { executor::Credential { config: Default::default(), ca_file: None } }
+/// ```compile_fail,E0451
+/// fn forge() -> executor::Credential { executor::Credential { config: tokio_postgres::Config::new(), ca_file: None } }
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn twice(credential: executor::Credential) -> (executor::Credential, executor::Credential) {
 ///     (credential.clone(), credential)
 /// }
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn print(credential: &executor::Credential) -> String { format!("{credential:?}") }
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn leak(credential: &executor::Credential) -> String { serde_json::to_string(credential).unwrap() }
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let credential: executor::Credential = serde_json::from_str("{}").unwrap();
 /// ```
 #[must_use]
@@ -112,15 +112,17 @@ fn is_local(host: &Host) -> bool {
     match host {
         Host::Unix(_) => true,
         Host::Tcp(name) => {
-            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            name == "localhost"
+                || name
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|address| address.is_loopback())
         }
     }
 }
 
 fn parse(text: &str, place: &str) -> Result<tokio_postgres::Config, CredentialError> {
     // The parser's error quotes the text.
-    text.parse()
-        .map_err(|_| CredentialError::Malformed(place.to_owned()))
+    text.parse().map_err(|_| CredentialError::Malformed(place.to_owned()))
 }
 
 fn read(path: &Path) -> Result<String, CredentialError> {

@@ -14,7 +14,7 @@ use crate::prove::{Answer, await_state};
 use crate::record::Record;
 use crate::sql_step::{Attempt, perform};
 use crate::step::{Cause, Effect, Step, StepEvent};
-use crate::target::{PATIENCE, QUESTION, Target, TargetError};
+use crate::target::{QUESTION, Target, TargetError};
 
 /// One step in one direction.
 pub(crate) struct Job<'a> {
@@ -59,7 +59,13 @@ pub(crate) async fn drive(
                 permission.check(target, record).await?;
                 attempt(job, target, record, 1, Effect::None).await?;
             }
-            (Direction::Undo, Step::Done | Step::Failed { effect: Effect::Possible }) => {
+            (
+                Direction::Undo,
+                Step::Done
+                | Step::Failed {
+                    effect: Effect::Possible,
+                },
+            ) => {
                 attempt(job, target, record, 1, Effect::None).await?;
             }
             (Direction::Do, Step::Running { attempt: before }) => {
@@ -91,7 +97,7 @@ async fn attempt(
     before: Effect,
 ) -> Result<(), Halt> {
     if target.is_lost()
-        && let Err(error) = target.reconnect(PATIENCE).await
+        && let Err(error) = target.reconnect().await
     {
         return job.unknown(record, error);
     }
@@ -106,9 +112,13 @@ async fn attempt(
         (Attempt::Applied { rows }, _) => job.see(target, record, Some(rows), false).await,
         (Attempt::Already, _) => job.see(target, record, None, true).await,
         // The guard matches no more, and whether that is an earlier attempt's doing cannot be told.
-        (Attempt::Failed { effect: Effect::None, cause }, Effect::Possible) => {
-            job.write(record, StepEvent::StepInDoubt { cause })
-        }
+        (
+            Attempt::Failed {
+                effect: Effect::None,
+                cause,
+            },
+            Effect::Possible,
+        ) => job.write(record, StepEvent::StepInDoubt { cause }),
         (Attempt::Failed { effect, cause }, _) => job.write(record, job.failed(effect, cause)),
         // The step is still running, as far as the record goes; the caller asks the target.
         (Attempt::Lost, _) => Ok(()),
@@ -135,7 +145,8 @@ async fn settle(
         }
         (_, Marked::No) => Effect::None,
         (StepClass::Transactional, Marked::Ours) => return job.see(target, record, None, true).await.map(|()| None),
-        (StepClass::NonTransactional, Marked::Ours) => match await_state(target, job.assert, job.step.max_wait_s).await {
+        (StepClass::NonTransactional, Marked::Ours) => match await_state(target, job.assert, job.step.max_wait_s).await
+        {
             Ok(Answer::Holds) => return job.write(record, job.done(None, true)).map(|()| None),
             Ok(Answer::Not(_)) => Effect::Possible,
             Err(error) => return job.unknown(record, error).map(|()| None),
@@ -144,18 +155,21 @@ async fn settle(
     if attempt < MAX_ATTEMPTS {
         return Ok(Some(effect));
     }
-    let cause = Cause::new("too_many_attempts", format!("{attempt} attempts ended without an answer"));
+    let cause = Cause::new(
+        "too_many_attempts",
+        format!("{attempt} attempts ended without an answer"),
+    );
     job.write(record, job.failed(effect, cause)).map(|()| None)
 }
 
 async fn look(target: &mut Target<'_>, mark: &Mark) -> Result<Marked, TargetError> {
     if target.is_lost() {
-        target.reconnect(PATIENCE).await?;
+        target.reconnect().await?;
     }
     fence(target, mark).await?;
     match mark.look(target).await {
         Err(TargetError::Lost(_)) => {
-            target.reconnect(PATIENCE).await?;
+            target.reconnect().await?;
             fence(target, mark).await?;
             mark.look(target).await
         }
@@ -174,7 +188,9 @@ async fn fence(target: &Target<'_>, mark: &Mark) -> Result<(), TargetError> {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            return Err(TargetError::Answer(format!("{left} sessions of an earlier attempt do not end")));
+            return Err(TargetError::Answer(format!(
+                "{left} sessions of an earlier attempt do not end"
+            )));
         }
         sleep(PAUSE).await;
     }

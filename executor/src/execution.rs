@@ -22,7 +22,7 @@ pub enum Event {
 #[serde(tag = "kind", content = "data", rename_all = "snake_case", deny_unknown_fields)]
 pub enum WholeEvent {
     /// An order was verified, and is spent from now on. Written before anything else.
-    OrderAdmitted(Admission),
+    OrderAdmitted(Box<Admission>),
     /// The target was the right one, its prechecks held, and no more than the limit was in reach.
     TargetChecked { measured: Vec<Measured> },
     /// All steps are done; the signal is watched from now on.
@@ -48,6 +48,8 @@ pub struct Admission {
     pub approvers: Vec<String>,
     pub catalog_digest: Digest,
     pub policy_digest: Digest,
+    /// What the policy was asked: with the policy, it gives the same decision again.
+    pub policy_input_digest: Digest,
     pub admitted_at: Timestamp,
     pub execute_by: Timestamp,
     pub steps: Vec<String>,
@@ -144,10 +146,12 @@ impl Execution {
                 }
             }
             // Again after a crash, as long as nothing was begun.
-            (Phase::Forward { verified, .. }, WholeEvent::TargetChecked { .. }) if self.is_untouched() => Phase::Forward {
-                checked: true,
-                verified: *verified,
-            },
+            (Phase::Forward { verified, .. }, WholeEvent::TargetChecked { .. }) if self.is_untouched() => {
+                Phase::Forward {
+                    checked: true,
+                    verified: *verified,
+                }
+            }
             // Again after a crash: the hold time starts anew.
             (Phase::Forward { checked: true, .. }, WholeEvent::VerificationStarted {}) if self.all_done() => {
                 self.phase.clone()
@@ -326,5 +330,142 @@ impl Event {
             WholeEvent::TurnedBack { .. } => "turned_back",
             WholeEvent::ExecutionEnded { .. } => "execution_ended",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    use super::*;
+    use crate::step::Effect;
+
+    fn cause() -> Cause {
+        Cause::new("sql_error", "it broke")
+    }
+
+    fn admission(action: Action) -> Event {
+        Event::Whole(WholeEvent::OrderAdmitted(Box::new(Admission {
+            order: "o".to_owned(),
+            action,
+            executor: "e".to_owned(),
+            incident: "i".to_owned(),
+            target: "t".to_owned(),
+            token_hash: Digest::of(b"token"),
+            approvers: vec!["ana".to_owned()],
+            catalog_digest: Digest::of(b"catalog"),
+            policy_digest: Digest::of(b"policy"),
+            policy_input_digest: Digest::of(b"input"),
+            admitted_at: Timestamp::from_unix(0),
+            execute_by: Timestamp::from_unix(1),
+            steps: vec!["one".to_owned(), "two".to_owned()],
+        })))
+    }
+
+    fn events() -> Vec<Event> {
+        let mut events = vec![
+            admission(Action::Execute),
+            admission(Action::Rollback),
+            Event::Whole(WholeEvent::TargetChecked { measured: Vec::new() }),
+            Event::Whole(WholeEvent::VerificationStarted {}),
+            Event::Whole(WholeEvent::RecoveryVerified { held_s: 5 }),
+            Event::Whole(WholeEvent::TurnedBack { cause: cause() }),
+            Event::Whole(WholeEvent::ExecutionEnded {
+                outcome: Outcome::Done { kept: Vec::new() },
+            }),
+        ];
+        for step in ["one", "two"] {
+            for event in [
+                StepEvent::StepStarted { attempt: 1 },
+                StepEvent::StepDone {
+                    rows: Some(1),
+                    already: false,
+                },
+                StepEvent::StepFailed {
+                    effect: Effect::None,
+                    cause: cause(),
+                },
+                StepEvent::StepFailed {
+                    effect: Effect::Possible,
+                    cause: cause(),
+                },
+                StepEvent::StepInDoubt { cause: cause() },
+                StepEvent::UndoStarted { attempt: 1 },
+                StepEvent::UndoDone { already: false },
+                StepEvent::UndoImpossible { reason: "r".to_owned() },
+                StepEvent::UndoFailed { cause: cause() },
+            ] {
+                events.push(Event::of_step(step, event));
+            }
+        }
+        events
+    }
+
+    /// Every state that any sequence of events leads to.
+    fn reachable() -> Vec<Execution> {
+        let first = Execution::apply(None, admission(Action::Execute)).unwrap();
+        let mut found = vec![first];
+        let mut at = 0;
+        while let Some(state) = found.get(at).cloned() {
+            for event in events() {
+                if let Ok(next) = Execution::apply(Some(state.clone()), event)
+                    && !found.contains(&next)
+                {
+                    found.push(next);
+                }
+            }
+            at += 1;
+        }
+        found
+    }
+
+    #[test]
+    fn in_every_reachable_state_steps_were_taken_in_order() {
+        let states = reachable();
+        assert!(states.len() > 50, "{}", states.len());
+        for state in states {
+            let (one, two) = (state.step("one"), state.step("two"));
+            if two != Step::Ready {
+                assert_ne!(one, Step::Ready, "{state:?}");
+                assert!(!matches!(one, Step::Running { .. } | Step::Failed { .. }), "{state:?}");
+            }
+            if matches!(one, Step::Undoing { .. } | Step::Undone | Step::UndoFailed) {
+                assert!(!two.has_effect() || two == Step::Kept, "{state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_over_stays_over_but_for_a_rollback_of_what_was_done() {
+        for state in reachable() {
+            if let Phase::Ended { .. } = state.phase() {
+                for event in events() {
+                    if let Ok(next) = Execution::apply(Some(state.clone()), event.clone()) {
+                        assert_eq!(event, admission(Action::Rollback));
+                        assert!(state.steps().iter().any(|(_, step)| *step == Step::Done), "{state:?}");
+                        assert!(matches!(next.phase(), Phase::Back { .. }));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_admission_never_starts_anything_again() {
+        for state in reachable() {
+            let again = Execution::apply(Some(state), admission(Action::Execute));
+            assert!(matches!(again, Err(IllegalStep::Whole { .. })));
+        }
+        let rollback_first = Execution::apply(None, admission(Action::Rollback));
+        assert!(matches!(rollback_first, Err(IllegalStep::Whole { .. })));
+    }
+
+    #[test]
+    fn an_event_reads_back_from_the_journal() {
+        for event in events() {
+            let (kind, data) = event.to_journal().unwrap();
+            assert_eq!(Event::from_journal(&kind, &data).unwrap(), event);
+        }
+        let unknown = Event::from_journal("step_skipped", &serde_json::json!({"step": "one"}));
+        assert!(matches!(unknown, Err(IllegalStep::Unreadable { .. })));
     }
 }

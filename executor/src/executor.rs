@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use journal::{Journal, JournalConfig};
 use policies::{Policy, PolicyError};
@@ -23,7 +24,7 @@ pub struct Executor {
     journal: Journal,
     clock: Box<dyn Clock>,
     gate: Option<Gate>,
-    stop: watch::Sender<bool>,
+    stop: Arc<watch::Sender<bool>>,
     reporter: Notify,
 }
 
@@ -87,7 +88,7 @@ impl Executor {
             journal,
             clock,
             gate,
-            stop: watch::channel(false).0,
+            stop: Arc::new(watch::channel(false).0),
             reporter: Notify::new(),
         })
     }
@@ -95,6 +96,14 @@ impl Executor {
     /// Asks a run to stop before its next step. A way back that has begun is gone to its end.
     pub fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// Returns what asks the same from another task: a run waits for its journal without giving way.
+    pub fn stopper(&self) -> impl Fn() + Send + 'static {
+        let stop = self.stop.clone();
+        move || {
+            stop.send_replace(true);
+        }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

@@ -1,13 +1,14 @@
 //! Whether this is the database that people approved the change of.
 
-use runbooks::{Digest, Target as PlanTarget};
+use runbooks::Digest;
 
 use crate::marker;
 use crate::step::Cause;
 use crate::target::{Target, TargetError};
 
 /// Checks that the session is on the plan's system and database, that it is no standby, and that the marker is there.
-pub(crate) async fn check(target: &Target<'_>, wanted: &PlanTarget) -> Result<Result<(), Cause>, TargetError> {
+pub(crate) async fn check(target: &Target<'_>) -> Result<Result<(), Cause>, TargetError> {
+    let wanted = target.wanted();
     let rows = target.rows(IDENTITY, &[]).await?;
     let unreadable = |error: tokio_postgres::Error| TargetError::Answer(error.to_string());
     let row = rows.first().ok_or_else(|| TargetError::Answer("no row".to_owned()))?;
@@ -28,7 +29,10 @@ pub(crate) async fn check(target: &Target<'_>, wanted: &PlanTarget) -> Result<Re
         )));
     }
     if in_recovery {
-        return Ok(Err(Cause::new("target_is_standby", "the target is a standby and cannot be changed")));
+        return Ok(Err(Cause::new(
+            "target_is_standby",
+            "the target is a standby and cannot be changed",
+        )));
     }
     if !marker {
         return Ok(Err(Cause::new(

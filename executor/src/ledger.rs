@@ -92,7 +92,7 @@ fn admit<'e>(
 ) -> Result<Begin<'e>, Fault> {
     let approved = &admitted.approved;
     let plan = approved.plan().digest();
-    let event = Event::Whole(WholeEvent::OrderAdmitted(facts(executor, admitted)));
+    let event = Event::Whole(WholeEvent::OrderAdmitted(Box::new(facts(executor, admitted))));
     let next = Execution::apply(execution, event.clone())?;
     let (kind, data) = event.to_journal()?;
     executor.journal().transact(|tx| {
@@ -134,6 +134,7 @@ fn facts(executor: &Executor, admitted: &Admitted<'_>) -> Admission {
         approvers: approved.approvers().to_vec(),
         catalog_digest: executor.catalog().digest(),
         policy_digest: executor.policy().digest(),
+        policy_input_digest: approved.permitted().decision().input_digest,
         admitted_at: admitted.admitted_at,
         execute_by: approved.execute_by(),
         steps: document.steps.iter().map(|step| step.id.clone()).collect(),
@@ -174,7 +175,11 @@ pub(crate) fn executions_last_day(executor: &Executor, target: &str, now: Timest
 pub(crate) fn newest_approvers(executor: &Executor) -> Result<u64, Fault> {
     executor.journal().view(|sql| {
         let version: Option<i64> = sql
-            .query_row("SELECT version FROM executor_seen WHERE what = 'approvers'", [], |row| row.get(0))
+            .query_row(
+                "SELECT version FROM executor_seen WHERE what = 'approvers'",
+                [],
+                |row| row.get(0),
+            )
             .optional()?;
         Ok(version.and_then(|version| u64::try_from(version).ok()).unwrap_or(0))
     })

@@ -5,6 +5,7 @@
 //! the same machines are folded from the journal, and the target is asked before anything is run again.
 
 mod admission;
+mod before;
 mod cli;
 mod clock;
 mod config;

@@ -53,8 +53,7 @@ impl Mark {
     pub(crate) async fn look(&self, target: &Target<'_>) -> Result<Marked, TargetError> {
         let plan = self.plan.to_string();
         let direction = self.direction.name();
-        let parameters: [Parameter<'_>; 3] =
-            [(&plan, Type::TEXT), (&self.step, Type::TEXT), (&direction, Type::TEXT)];
+        let parameters: [Parameter<'_>; 3] = [(&plan, Type::TEXT), (&self.step, Type::TEXT), (&direction, Type::TEXT)];
         let rows = target.rows(OWNER, &parameters).await?;
         let Some(row) = rows.first() else {
             return Ok(Marked::No);

@@ -32,7 +32,11 @@ pub enum Ended {
     /// The execution is over.
     With(Outcome),
     /// The order was refused; nothing was touched, and no credential was obtained.
-    Refused { code: String, message: String, by_policy: bool },
+    Refused {
+        code: String,
+        message: String,
+        by_policy: bool,
+    },
     /// It was asked to stop between two steps; `recover` goes on from there.
     Interrupted,
     /// It cannot go on now, and something may be changed; `recover` goes on from there.
@@ -117,7 +121,10 @@ impl std::fmt::Display for Ended {
             Self::Refused { code, message, .. } => write!(f, "refused: {message} ({code}); nothing was touched"),
             Self::Interrupted => f.write_str("stopped between two steps; `executor recover` goes on from here"),
             Self::Suspended { cause } => {
-                write!(f, "cannot go on now: {cause}; look at the target, then `executor recover`")
+                write!(
+                    f,
+                    "cannot go on now: {cause}; look at the target, then `executor recover`"
+                )
             }
         }
     }

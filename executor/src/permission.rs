@@ -97,7 +97,10 @@ impl<'a> Permission<'a> {
                 return Ok(in_order.clone());
             }
             if !is_away(&error) || Instant::now() >= deadline {
-                return Err(Halt::unapproved(Cause::new("standing_unavailable", crate::chain(&error))));
+                return Err(Halt::unapproved(Cause::new(
+                    "standing_unavailable",
+                    crate::chain(&error),
+                )));
             }
             tokio::select! {
                 () = sleep(PAUSE) => {}

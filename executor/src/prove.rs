@@ -55,7 +55,10 @@ pub(crate) async fn await_state(
 }
 
 /// Measures what is in reach. More than the plan's limit, or no number at all, is a no.
-pub(crate) async fn measure(target: &mut Target<'_>, radius: &BlastRadius) -> Result<Result<Measured, Cause>, TargetError> {
+pub(crate) async fn measure(
+    target: &mut Target<'_>,
+    radius: &BlastRadius,
+) -> Result<Result<Measured, Cause>, TargetError> {
     let answer = match target.ask(&radius.query).await {
         Ok(answer) => answer,
         Err(error) if error.leaves_doubt() => return Err(error),
@@ -70,7 +73,10 @@ pub(crate) async fn measure(target: &mut Target<'_>, radius: &BlastRadius) -> Re
         }),
         Some(_) | None => Err(Cause::new(
             EXCEEDED,
-            format!("`{}` is {answer} {}, at most {} were approved", radius.id, radius.unit, radius.limit),
+            format!(
+                "`{}` is {answer} {}, at most {} were approved",
+                radius.id, radius.unit, radius.limit
+            ),
         )),
     })
 }

@@ -4,8 +4,8 @@ use approval::Action;
 use runbooks::Digest;
 use serde_json::json;
 
-use crate::executor::Executor;
 use crate::execution::{Event, Execution, Phase, WholeEvent};
+use crate::executor::Executor;
 use crate::halt::Fault;
 use crate::marker::{Direction, Mark};
 use crate::outcome::Outcome;

@@ -69,7 +69,8 @@ pub(crate) async fn deliver(executor: &Executor, gate: &Gate) -> Result<(), Deli
             Err(error) => return Err(DeliveryError::Gate(error)),
         }
         executor.journal().transact(|tx| {
-            tx.sql().execute("DELETE FROM executor_reports WHERE seq = ?1", [report.seq])?;
+            tx.sql()
+                .execute("DELETE FROM executor_reports WHERE seq = ?1", [report.seq])?;
             Ok::<(), Fault>(())
         })?;
     }
@@ -87,7 +88,8 @@ pub(crate) enum DeliveryError {
 
 fn oldest(executor: &Executor) -> Result<Option<Report>, Fault> {
     executor.journal().view(|sql| {
-        let mut statement = sql.prepare_cached("SELECT seq, order_id, kind, data FROM executor_reports ORDER BY seq LIMIT 1")?;
+        let mut statement =
+            sql.prepare_cached("SELECT seq, order_id, kind, data FROM executor_reports ORDER BY seq LIMIT 1")?;
         let report = statement
             .query_row([], |row| {
                 Ok(Report {
@@ -103,5 +105,5 @@ fn oldest(executor: &Executor) -> Result<Option<Report>, Fault> {
 }
 
 fn is_final(status: u16) -> bool {
-    matches!(status, 400 | 404 | 409 | 410 | 413 | 422)
+    matches!(status, 400 | 403 | 404 | 409 | 410 | 413 | 422)
 }

@@ -5,18 +5,17 @@ use approval::Action;
 use crate::admission::{Admitted, NotAdmitted, Refused, admit};
 use crate::credentials::Credential;
 use crate::drive::{Job, drive};
-use crate::execution::{Phase, WholeEvent};
+use crate::execution::Phase;
 use crate::executor::Executor;
 use crate::halt::{Fault, Halt, Stop};
 use crate::ledger::{self, Begin};
 use crate::outcome::{Ended, Outcome};
-use crate::permission::{Permission, away};
-use crate::prove::{self, Answer};
+use crate::permission::Permission;
 use crate::record::{self, Record};
 use crate::step::{Cause, Step};
-use crate::target::{PATIENCE, Target};
+use crate::target::Target;
 use crate::undo::{go_back, nothing_done};
-use crate::{identity, verification};
+use crate::{before, identity, verification};
 
 /// Runs one order from its bytes to its end.
 pub async fn run_order(executor: &Executor, envelope: &str) -> Result<Ended, Fault> {
@@ -54,11 +53,12 @@ async fn execute(executor: &Executor, admitted: &Admitted<'_>, record: &mut Reco
         Ok(credential) => credential,
         Err(error) => return cannot_begin(record, Cause::new(error.code(), crate::chain(&error))),
     };
-    let mut target = match Target::connect(&credential, record.plan(), PATIENCE).await {
+    let wanted = &admitted.approved.plan().document().target;
+    let mut target = match Target::connect(&credential, wanted, record.plan()).await {
         Ok(target) => target,
         Err(error) => return cannot_begin(record, error.cause()),
     };
-    match identity::check(&target, &admitted.approved.plan().document().target).await {
+    match identity::check(&target).await {
         Ok(Ok(())) => {}
         Ok(Err(cause)) => return cannot_begin(record, cause),
         Err(error) => return cannot_begin(record, error.cause()),
@@ -87,7 +87,9 @@ async fn forward(
 ) -> Result<(), Halt> {
     let plan = admitted.approved.plan().document();
     match record.execution().phase().clone() {
-        Phase::Forward { .. } if record.execution().is_untouched() => check(admitted, target, record, permission).await?,
+        Phase::Forward { .. } if record.execution().is_untouched() => {
+            before::check(plan, target, record, permission).await?;
+        }
         Phase::Forward { .. } => {}
         Phase::Back { cause } => return Err(Halt::stop(cause)),
         Phase::Ended { .. } => return Err(Halt::stop(Cause::new("already_executed", "it is over"))),
@@ -103,36 +105,6 @@ async fn forward(
     verification::verify(executor, &plan.verification, target, record).await
 }
 
-/// Nothing has been touched yet: the plan was not used before, its prechecks hold, and no more than it says is in reach.
-async fn check(
-    admitted: &Admitted<'_>,
-    target: &mut Target<'_>,
-    record: &mut Record<'_>,
-    permission: &Permission<'_>,
-) -> Result<(), Halt> {
-    permission.check(target, record).await?;
-    let plan = admitted.approved.plan().document();
-    match identity::check_unused(target, record.plan()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(cause)) => return Err(Halt::unapproved(cause)),
-        Err(error) => return Err(away(record, &error)),
-    }
-    match prove::ask_all(target, &plan.prechecks, "precheck_failed").await {
-        Ok(Answer::Holds) => {}
-        Ok(Answer::Not(cause)) => return Err(Halt::stop(cause)),
-        Err(error) => return Err(away(record, &error)),
-    }
-    let mut measured = Vec::new();
-    for radius in &plan.blast_radius {
-        match prove::measure(target, radius).await {
-            Ok(Ok(within)) => measured.push(within),
-            Ok(Err(cause)) => return Err(Halt::stop(cause)),
-            Err(error) => return Err(away(record, &error)),
-        }
-    }
-    Ok(record.write_whole(WholeEvent::TargetChecked { measured })?)
-}
-
 fn cannot_begin(record: &mut Record<'_>, cause: Cause) -> Result<Outcome, Halt> {
     match record.execution().phase() {
         Phase::Forward { .. } if !record.execution().has_effect() => Ok(record.end(Outcome::Failed { cause })?),
@@ -141,7 +113,17 @@ fn cannot_begin(record: &mut Record<'_>, cause: Cause) -> Result<Outcome, Halt> 
 }
 
 pub(crate) fn refuse(executor: &Executor, refused: Refused) -> Result<Ended, Fault> {
-    let Refused { code, message, by_policy, subject, order } = refused;
+    let Refused {
+        code,
+        message,
+        by_policy,
+        subject,
+        order,
+    } = refused;
     record::refuse(executor, subject, order.as_deref(), &code, &message)?;
-    Ok(Ended::Refused { code, message, by_policy })
+    Ok(Ended::Refused {
+        code,
+        message,
+        by_policy,
+    })
 }

@@ -10,10 +10,15 @@ use crate::target::{Bounds, QUESTION, Target, TargetError};
 #[derive(Debug)]
 pub(crate) enum Attempt {
     /// The statement took effect; its state is still to be seen.
-    Applied { rows: u64 },
+    Applied {
+        rows: u64,
+    },
     /// It took effect in an earlier attempt of ours; nothing was run.
     Already,
-    Failed { effect: Effect, cause: Cause },
+    Failed {
+        effect: Effect,
+        cause: Cause,
+    },
     /// The connection went away in the middle.
     Lost,
 }
@@ -39,13 +44,7 @@ pub(crate) async fn perform(target: &Target<'_>, action: &SqlAction, mark: &Mark
 }
 
 /// Marker and effect commit together: whatever crashes, both are there or neither.
-async fn in_transaction(
-    target: &Target<'_>,
-    action: &SqlAction,
-    mark: &Mark,
-    attempt: u32,
-    bounds: Bounds,
-) -> Attempt {
+async fn in_transaction(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt: u32, bounds: Bounds) -> Attempt {
     if let Err(error) = target.execute(BEGIN, &[], QUESTION).await {
         return untouched(&error);
     }
@@ -141,7 +140,10 @@ fn wrong_rows(action: &SqlAction, rows: u64) -> Option<Cause> {
 fn foreign() -> Attempt {
     Attempt::Failed {
         effect: Effect::None,
-        cause: Cause::new("already_executed", "the target says that somebody else ran this step of this plan"),
+        cause: Cause::new(
+            "already_executed",
+            "the target says that somebody else ran this step of this plan",
+        ),
     }
 }
 

@@ -50,17 +50,35 @@ pub struct Cause {
 #[serde(tag = "kind", content = "data", rename_all = "snake_case", deny_unknown_fields)]
 pub enum StepEvent {
     /// Written before the effect. A second one means: the target was asked, and the effect had not happened.
-    StepStarted { attempt: u32 },
+    StepStarted {
+        attempt: u32,
+    },
     /// `already` is set when the target said that it had happened before, so that it was not run.
-    StepDone { rows: Option<u64>, already: bool },
-    StepFailed { effect: Effect, cause: Cause },
-    StepInDoubt { cause: Cause },
+    StepDone {
+        rows: Option<u64>,
+        already: bool,
+    },
+    StepFailed {
+        effect: Effect,
+        cause: Cause,
+    },
+    StepInDoubt {
+        cause: Cause,
+    },
     /// Written before the way back is taken.
-    UndoStarted { attempt: u32 },
-    UndoDone { already: bool },
+    UndoStarted {
+        attempt: u32,
+    },
+    UndoDone {
+        already: bool,
+    },
     /// There is no way back.
-    UndoImpossible { reason: String },
-    UndoFailed { cause: Cause },
+    UndoImpossible {
+        reason: String,
+    },
+    UndoFailed {
+        cause: Cause,
+    },
 }
 
 /// An event that cannot happen where the step is. It means a defect or a journal of something else; nothing is done.
@@ -111,11 +129,7 @@ impl Step {
     /// Whether its effect is, or may be, in the world and nobody has taken it back.
     pub fn has_effect(&self) -> bool {
         match self {
-            Self::Ready
-            | Self::Undone
-            | Self::Failed {
-                effect: Effect::None,
-            } => false,
+            Self::Ready | Self::Undone | Self::Failed { effect: Effect::None } => false,
             Self::Running { .. }
             | Self::Done
             | Self::Failed {
@@ -221,8 +235,14 @@ mod tests {
     fn no_step_takes_effect_twice_and_none_is_undone_twice() {
         for (step, way) in reachable() {
             let count = |wanted: fn(&StepEvent) -> bool| way.iter().filter(|event| wanted(event)).count();
-            assert!(count(|event| matches!(event, StepEvent::StepDone { .. })) <= 1, "{step:?}");
-            assert!(count(|event| matches!(event, StepEvent::UndoDone { .. })) <= 1, "{step:?}");
+            assert!(
+                count(|event| matches!(event, StepEvent::StepDone { .. })) <= 1,
+                "{step:?}"
+            );
+            assert!(
+                count(|event| matches!(event, StepEvent::UndoDone { .. })) <= 1,
+                "{step:?}"
+            );
         }
     }
 

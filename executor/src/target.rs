@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runbooks::{Digest, Timestamp};
+use runbooks::{Digest, Target as PlanTarget, Timestamp};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::error::SqlState;
@@ -10,6 +10,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls, Row};
 
 use crate::credentials::Credential;
+use crate::identity;
 use crate::step::Cause;
 use crate::tls;
 
@@ -17,6 +18,7 @@ use crate::tls;
 /// text; `search_path` is `pg_catalog`, so that no schema of a user is in the way.
 pub(crate) struct Target<'c> {
     credential: &'c Credential,
+    wanted: &'c PlanTarget,
     client: Client,
     name: String,
 }
@@ -52,25 +54,34 @@ pub(crate) const QUESTION: Bounds = Bounds {
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 impl<'c> Target<'c> {
-    /// Connects. A server that is full or just starting is asked again until `patience` is over.
+    /// Connects. A server that is full or just starting is asked again for a while. Whether it is the right one is for the
+    /// caller to ask.
     pub(crate) async fn connect(
         credential: &'c Credential,
+        wanted: &'c PlanTarget,
         plan: &Digest,
-        patience: Duration,
     ) -> Result<Self, TargetError> {
         let name = format!("countersign/{}", plan.short());
-        let client = open(credential, &name, patience).await?;
+        let client = open(credential, &name, FIRST_PATIENCE).await?;
         Ok(Self {
             credential,
+            wanted,
             client,
             name,
         })
     }
 
-    /// Opens a new session in place of one that was lost.
-    pub(crate) async fn reconnect(&mut self, patience: Duration) -> Result<(), TargetError> {
-        self.client = open(self.credential, &self.name, patience).await?;
-        Ok(())
+    /// Opens a new session in place of one that was lost. After a failover another server may answer: then nobody is there.
+    pub(crate) async fn reconnect(&mut self) -> Result<(), TargetError> {
+        self.client = open(self.credential, &self.name, PATIENCE).await?;
+        match identity::check(self).await? {
+            Ok(()) => Ok(()),
+            Err(cause) => Err(TargetError::Unreachable(cause.message)),
+        }
+    }
+
+    pub(crate) fn wanted(&self) -> &PlanTarget {
+        self.wanted
     }
 
     pub(crate) fn is_lost(&self) -> bool {
@@ -82,7 +93,7 @@ impl<'c> Target<'c> {
     pub(crate) async fn ask(&mut self, query: &str) -> Result<Value, TargetError> {
         match self.ask_once(query).await {
             Err(TargetError::Lost(_)) => {
-                self.reconnect(PATIENCE).await?;
+                self.reconnect().await?;
                 self.ask_once(query).await
             }
             answer => answer,
@@ -120,11 +131,7 @@ impl<'c> Target<'c> {
     pub(crate) async fn enter(&self, name: &str, bounds: Bounds) -> Result<(), TargetError> {
         let timeout = format!("{}s", bounds.timeout_s);
         let lock_timeout = format!("{}ms", bounds.lock_timeout_ms);
-        let parameters: [Parameter<'_>; 3] = [
-            (&name, Type::TEXT),
-            (&timeout, Type::TEXT),
-            (&lock_timeout, Type::TEXT),
-        ];
+        let parameters: [Parameter<'_>; 3] = [(&name, Type::TEXT), (&timeout, Type::TEXT), (&lock_timeout, Type::TEXT)];
         self.rows(SET_BOUNDS, &parameters).await.map(drop)
     }
 
@@ -269,8 +276,9 @@ impl TargetError {
     }
 }
 
-/// How long a target that cannot be reached is waited for while something is under way.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a target that was lost is waited for: something is under way.
+const PATIENCE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(10);

@@ -36,7 +36,11 @@ pub(crate) async fn go_back(
     }
     for step in admitted.approved.plan().document().steps.iter().rev() {
         match record.step(&step.id) {
-            Step::Done | Step::Failed { effect: Effect::Possible } | Step::Undoing { .. } => {}
+            Step::Done
+            | Step::Failed {
+                effect: Effect::Possible,
+            }
+            | Step::Undoing { .. } => {}
             Step::Ready
             | Step::Running { .. }
             | Step::Failed { effect: Effect::None }
@@ -88,7 +92,10 @@ pub(crate) fn nothing_done(stop: Stop) -> Outcome {
 fn undone(record: &Record<'_>, cause: Cause) -> Outcome {
     let ids = |wanted: Step| {
         let steps = record.execution().steps().iter();
-        steps.filter(|(_, step)| *step == wanted).map(|(id, _)| id.clone()).collect::<Vec<_>>()
+        steps
+            .filter(|(_, step)| *step == wanted)
+            .map(|(id, _)| id.clone())
+            .collect::<Vec<_>>()
     };
     let kept = ids(Step::Kept);
     match (record.execution().action(), ids(Step::Undone).is_empty()) {

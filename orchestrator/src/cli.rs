@@ -11,7 +11,11 @@ use crate::config::Config;
 use crate::demo;
 
 #[derive(Parser)]
-#[command(name = "orchestrator", version, about = "Alert in, recovered incident and post-mortem out")]
+#[command(
+    name = "orchestrator",
+    version,
+    about = "Alert in, recovered incident and post-mortem out"
+)]
 struct Cli {
     /// How logs are written to stderr
     #[arg(long, value_enum, global = true, default_value_t = LogFormat::Json)]
@@ -71,7 +75,7 @@ enum Command {
 #[derive(Args)]
 struct ConfigArg {
     /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE", default_value = "orchestrator.toml")]
+    #[arg(long, value_name = "FILE", global = true, default_value = "orchestrator.toml")]
     config: PathBuf,
 }
 
@@ -125,22 +129,30 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     match cli.command {
         Command::Serve { print_config: true, .. } => {
-            print!("{}", kit::config::print(&config)?);
+            crate::terminal::print(&kit::config::print(&config)?)?;
             Ok(ExitCode::Done)
         }
         Command::Serve { addr_file, .. } => commands::serve(config, addr_file.as_deref()).await,
         Command::Run { alert, until, json, .. } => commands::run(config, &alert, until.as_deref(), json).await,
-        Command::Incidents { what: Incidents::List { json }, .. } => commands::list(&config.orchestrator.state_dir, json),
-        Command::Incidents { what: Incidents::Show { id, json }, .. } => {
-            commands::show(&config.orchestrator.state_dir, &id, json)
-        }
+        Command::Incidents {
+            what: Incidents::List { json },
+            ..
+        } => commands::list(&config.orchestrator.state_dir, json),
+        Command::Incidents {
+            what: Incidents::Show { id, json },
+            ..
+        } => commands::show(&config.orchestrator.state_dir, &id, json),
         Command::Postmortem { id, .. } => commands::postmortem(&config.orchestrator.state_dir, &id),
-        Command::Doctor { .. } => Ok(commands::doctor(&config).await),
+        Command::Doctor { .. } => commands::doctor(&config).await,
         Command::Demo(_) => Ok(ExitCode::Usage),
     }
 }
 
 fn parse_state(word: &str) -> Result<String, String> {
     let words = State::WORDS;
-    if words.contains(&word) { Ok(word.to_owned()) } else { Err(format!("expected one of {}", words.join(", "))) }
+    if words.contains(&word) {
+        Ok(word.to_owned())
+    } else {
+        Err(format!("expected one of {}", words.join(", ")))
+    }
 }

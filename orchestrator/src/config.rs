@@ -153,7 +153,14 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let config: Self = kit::config::load(path)?;
         let faults = config.faults();
-        if faults.is_empty() { Ok(config) } else { Err(ConfigError::Faults { path: path.to_owned(), faults }) }
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Faults {
+                path: path.to_owned(),
+                faults,
+            })
+        }
     }
 
     /// The first target whose labels the alert has.
@@ -169,7 +176,11 @@ impl Config {
 
     #[must_use]
     pub fn publish(&self) -> Option<journal::Publish> {
-        let dir = self.journal.publish_dir.as_ref().map(|dir| journal::Publish::Dir(dir.to_path_buf()));
+        let dir = self
+            .journal
+            .publish_dir
+            .as_ref()
+            .map(|dir| journal::Publish::Dir(dir.to_path_buf()));
         dir.or_else(|| self.journal.publish_command.clone().map(journal::Publish::Command))
     }
 
@@ -184,10 +195,15 @@ impl Config {
             fault("`orchestrator.max_open_incidents` is 0: no alert could ever be taken".to_owned());
         }
         if section.approve_within_s == 0 || section.execute_within_s <= section.approve_within_s {
-            fault("`orchestrator.execute_within_s` must be more than `approve_within_s`, and that more than 0".to_owned());
+            fault(
+                "`orchestrator.execute_within_s` must be more than `approve_within_s`, and that more than 0".to_owned(),
+            );
         }
         if !is_http(&self.gate.url) {
-            fault(format!("`gate.url` is `{}`, which is no http:// or https:// address", self.gate.url));
+            fault(format!(
+                "`gate.url` is `{}`, which is no http:// or https:// address",
+                self.gate.url
+            ));
         }
         if self.journal.publish_dir.is_some() && self.journal.publish_command.is_some() {
             fault("`journal.publish_dir` and `journal.publish_command` are both given".to_owned());
@@ -196,24 +212,44 @@ impl Config {
             fault("`[[targets]]` is missing: no alert could be about anything".to_owned());
         }
         for (index, target) in self.targets.iter().enumerate() {
-            if self.targets.iter().take(index).any(|earlier| earlier.name == target.name) {
+            if self
+                .targets
+                .iter()
+                .take(index)
+                .any(|earlier| earlier.name == target.name)
+            {
                 fault(format!("`targets.name` has `{}` twice", target.name));
             }
             if target.labels.is_empty() {
-                fault(format!("`match` of target `{}` is empty: no alert would ever be about it", target.name));
+                fault(format!(
+                    "`match` of target `{}` is empty: no alert would ever be about it",
+                    target.name
+                ));
             }
             if target.servers.is_empty() {
-                fault(format!("`servers` of target `{}` is empty: nobody could look at it", target.name));
+                fault(format!(
+                    "`servers` of target `{}` is empty: nobody could look at it",
+                    target.name
+                ));
             }
-            for server in target.servers.iter().filter(|server| !self.servers.contains_key(*server)) {
-                fault(format!("target `{}` names the server `{server}`, but there is no `[servers.{server}]`", target.name));
+            for server in target
+                .servers
+                .iter()
+                .filter(|server| !self.servers.contains_key(*server))
+            {
+                fault(format!(
+                    "target `{}` names the server `{server}`, but there is no `[servers.{server}]`",
+                    target.name
+                ));
             }
         }
         for (name, server) in &self.servers {
             match (&server.command, &server.url) {
                 (Some(command), None) if !command.is_empty() => {}
                 (None, Some(url)) if is_http(url) => {}
-                (None, Some(url)) => fault(format!("`servers.{name}.url` is `{url}`, which is no http:// or https:// address")),
+                (None, Some(url)) => fault(format!(
+                    "`servers.{name}.url` is `{url}`, which is no http:// or https:// address"
+                )),
                 _ => fault(format!("`servers.{name}` needs either `command` or `url`")),
             }
         }
@@ -294,9 +330,14 @@ env = { DATABASE_URL_FILE = "dsn" }
 
     #[test]
     fn all_faults_are_told_at_once() {
-        let text = GOOD.replace("http://127.0.0.1:9110", "9110").replace("[\"postgres-readonly\"]\n\n", "[\"other\"]\n\n");
+        let text = GOOD
+            .replace("http://127.0.0.1:9110", "9110")
+            .replace("[\"postgres-readonly\"]\n\n", "[\"other\"]\n\n");
         let message = load(&text).unwrap_err().to_string();
-        assert!(message.contains("`gate.url`") && message.contains("`[servers.other]`"), "{message}");
+        assert!(
+            message.contains("`gate.url`") && message.contains("`[servers.other]`"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -20,15 +20,30 @@ pub struct Gate {
 /// What the gate says about a plan.
 pub enum Standing {
     /// People still have to sign.
-    Pending { ticket: RequestTicket },
+    Pending {
+        ticket: RequestTicket,
+    },
     /// Enough people have signed; the token is good for this plan, once.
-    Approved { ticket: RequestTicket, token: Token },
-    Rejected { message: String },
-    Expired { message: String },
+    Approved {
+        ticket: RequestTicket,
+        token: Token,
+    },
+    Rejected {
+        message: String,
+    },
+    Expired {
+        message: String,
+    },
     /// Policy, or the plan itself: it never reached a human.
-    Refused { code: String, message: String, by_policy: bool },
+    Refused {
+        code: String,
+        message: String,
+        by_policy: bool,
+    },
     /// The plan has become an order.
-    Ordered { ticket: ExecutionTicket },
+    Ordered {
+        ticket: ExecutionTicket,
+    },
 }
 
 /// An approval token: bound to one plan and one use, and still not for any log.
@@ -55,7 +70,9 @@ pub struct Progress {
 impl Gate {
     #[must_use]
     pub fn new(section: &GateSection) -> Self {
-        Self { server: McpServer::new(KIND, ServerSection::at(KIND, section.url.clone())) }
+        Self {
+            server: McpServer::new(KIND, ServerSection::at(KIND, section.url.clone())),
+        }
     }
 
     pub async fn start(&self) -> Result<(), CallError> {
@@ -79,10 +96,18 @@ impl Gate {
     /// How the request stands, without offering the plan again.
     pub async fn request(&self, id: &str) -> Result<RequestLook, CallError> {
         let body = self.server.read(&format!("approval://requests/{id}")).await?;
-        let status = body.get("status").and_then(Value::as_str).ok_or_else(|| malformed("the request has no status"))?;
+        let status = body
+            .get("status")
+            .and_then(Value::as_str)
+            .ok_or_else(|| malformed("the request has no status"))?;
         let signed = body.get("approvals").and_then(Value::as_array).into_iter().flatten();
-        let approvers = signed.filter_map(|one| Some(one.get("approver")?.as_str()?.to_owned())).collect();
-        Ok(RequestLook { status: status.to_owned(), approvers })
+        let approvers = signed
+            .filter_map(|one| Some(one.get("approver")?.as_str()?.to_owned()))
+            .collect();
+        Ok(RequestLook {
+            status: status.to_owned(),
+            approvers,
+        })
     }
 
     pub async fn execution(&self, id: &str) -> Result<Progress, CallError> {
@@ -90,17 +115,32 @@ impl Gate {
         read_progress(body).ok_or_else(|| malformed("the execution has no progress"))
     }
 
-    async fn execute_plan(&self, plan: &str, evidence: &[Evidence], token: Option<&Token>) -> Result<Standing, CallError> {
+    async fn execute_plan(
+        &self,
+        plan: &str,
+        evidence: &[Evidence],
+        token: Option<&Token>,
+    ) -> Result<Standing, CallError> {
         let evidence = serde_json::to_value(evidence).map_err(|e| malformed(&e.to_string()))?;
         let mut arguments = Map::from_iter([("plan".to_owned(), json!(plan)), ("evidence".to_owned(), evidence)]);
         if let Some(token) = token {
             arguments.insert("approval_token".to_owned(), json!(token.0.expose()));
         }
         match self.server.call("execute_plan", arguments).await {
-            Ok(body) => Ok(Standing::Ordered { ticket: read_ticket(&body).ok_or_else(|| malformed("the order has no id"))? }),
-            Err(CallError::Refused { tool, code, message, structured }) => {
-                read_refusal(&code, &message, &structured).ok_or(CallError::Refused { tool, code, message, structured })
-            }
+            Ok(body) => Ok(Standing::Ordered {
+                ticket: read_ticket(&body).ok_or_else(|| malformed("the order has no id"))?,
+            }),
+            Err(CallError::Refused {
+                tool,
+                code,
+                message,
+                structured,
+            }) => read_refusal(&code, &message, &structured).ok_or(CallError::Refused {
+                tool,
+                code,
+                message,
+                structured,
+            }),
             Err(other) => Err(other),
         }
     }
@@ -125,14 +165,24 @@ fn read_refusal(code: &str, message: &str, body: &Value) -> Option<Standing> {
     let message = message.to_owned();
     match code {
         "approval_required" => read_required(message, body),
-        "already_used" => Some(Standing::Ordered { ticket: read_ticket(body)? }),
+        "already_used" => Some(Standing::Ordered {
+            ticket: read_ticket(body)?,
+        }),
         "denied" | "rejected" => Some(Standing::Rejected { message }),
         "approval_expired" | "execution_expired" | "expired" => Some(Standing::Expired { message }),
-        "policy_denied" => Some(Standing::Refused { code: first_denial(body).unwrap_or_else(|| code.to_owned()), message, by_policy: true }),
+        "policy_denied" => Some(Standing::Refused {
+            code: first_denial(body).unwrap_or_else(|| code.to_owned()),
+            message,
+            by_policy: true,
+        }),
         // A refusal that may pass by itself is not a word on the plan.
         _ if body.get("retryable") == Some(&Value::Bool(true)) => None,
         _ if code.starts_with("mcp_") => None,
-        _ => Some(Standing::Refused { code: code.to_owned(), message, by_policy: false }),
+        _ => Some(Standing::Refused {
+            code: code.to_owned(),
+            message,
+            by_policy: false,
+        }),
     }
 }
 
@@ -162,7 +212,11 @@ fn first_denial(body: &Value) -> Option<String> {
 
 fn read_ticket(body: &Value) -> Option<ExecutionTicket> {
     let execution_id = body.get("execution_id")?.as_str()?.to_owned();
-    let order_id = body.get("order_id").and_then(Value::as_str).unwrap_or(&execution_id).to_owned();
+    let order_id = body
+        .get("order_id")
+        .and_then(Value::as_str)
+        .unwrap_or(&execution_id)
+        .to_owned();
     Some(ExecutionTicket { execution_id, order_id })
 }
 
@@ -170,11 +224,18 @@ fn read_progress(body: Value) -> Option<Progress> {
     let word = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let status = word("/status").or_else(|| word("/progress/is"))?;
     let outcome = word("/outcome").or_else(|| word("/progress/outcome"));
-    Some(Progress { status, outcome, report: body })
+    Some(Progress {
+        status,
+        outcome,
+        report: body,
+    })
 }
 
 fn malformed(reason: &str) -> CallError {
-    CallError::Malformed { tool: "execute_plan".to_owned(), reason: reason.to_owned() }
+    CallError::Malformed {
+        tool: "execute_plan".to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +265,9 @@ mod tests {
     #[test]
     fn a_token_is_never_shown() {
         let mut body = required("approved");
-        body.as_object_mut().unwrap().insert("approval_token".to_owned(), json!("SECRET-TOKEN"));
+        body.as_object_mut()
+            .unwrap()
+            .insert("approval_token".to_owned(), json!("SECRET-TOKEN"));
         let Some(Standing::Approved { token, .. }) = read_refusal("approval_required", "", &body) else {
             unreachable!("the body has a token")
         };

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -50,17 +51,33 @@ struct Told {
     ignored: Option<&'static str>,
 }
 
-async fn alertmanager(State(intake): State<Arc<Intake>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn alertmanager(
+    State(intake): State<Arc<Intake>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     if !is_authorised(&headers, intake.bearer) {
-        let refusal = refusal(StatusCode::UNAUTHORIZED, "bearer_missing", "send the configured bearer token", false);
+        let refusal = refusal(
+            StatusCode::UNAUTHORIZED,
+            "bearer_missing",
+            "send the configured bearer token",
+            false,
+        );
         return ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response();
     }
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return refusal(rejection.status(), "unreadable_body", &rejection.body_text(), false),
+    };
     let delivery = match parse_alertmanager(&body) {
         Ok(delivery) => delivery,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, error.code(), &crate::chain(&error), false),
     };
     if delivery.truncated > 0 {
-        tracing::warn!(truncated = delivery.truncated, "the sender left alerts out; raise `max_alerts` of the receiver");
+        tracing::warn!(
+            truncated = delivery.truncated,
+            "the sender left alerts out; raise `max_alerts` of the receiver"
+        );
     }
     let mut told = Vec::with_capacity(delivery.alerts.len());
     for alert in delivery.alerts {
@@ -68,45 +85,84 @@ async fn alertmanager(State(intake): State<Arc<Intake>>, headers: HeaderMap, bod
             Ok(one) => told.push(one),
             // What was taken before stays taken; the repeated delivery finds it as duplicates.
             Err(error) => {
-                tracing::error!(code = error.code(), error = crate::chain(&error), "an alert could not be taken");
-                let refused = refusal(StatusCode::SERVICE_UNAVAILABLE, error.code(), &crate::chain(&error), true);
+                tracing::error!(
+                    code = error.code(),
+                    error = crate::chain(&error),
+                    "an alert could not be taken"
+                );
+                let refused = refusal(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    error.code(),
+                    &crate::chain(&error),
+                    true,
+                );
                 return ([(header::RETRY_AFTER, RETRY_AFTER_S)], refused).into_response();
             }
         }
     }
-    let refused: Vec<_> = delivery.refused.iter().map(|one| json!({"index": one.index, "reason": one.reason})).collect();
+    let refused: Vec<_> = delivery
+        .refused
+        .iter()
+        .map(|one| json!({"index": one.index, "reason": one.reason}))
+        .collect();
     (StatusCode::ACCEPTED, Json(json!({"alerts": told, "refused": refused}))).into_response()
 }
 
 async fn take(intake: &Intake, alert: Alert) -> Result<Told, StoreError> {
     let fingerprint = alert.episode.fingerprint.clone();
-    let Some(target) = intake.pipeline.config.target_of(&alert).map(|target| target.name.clone()) else {
-        tracing::warn!(alert = alert.name, fingerprint, "the alert is about no target that is configured");
-        return Ok(Told { fingerprint, received: None, ignored: Some("no_target") });
+    let Some(target) = intake
+        .pipeline
+        .config
+        .target_of(&alert)
+        .map(|target| target.name.clone())
+    else {
+        tracing::warn!(
+            alert = alert.name,
+            fingerprint,
+            "the alert is about no target that is configured"
+        );
+        return Ok(Told {
+            fingerprint,
+            received: None,
+            ignored: Some("no_target"),
+        });
     };
     let received = receive(&intake.pipeline, target.clone(), alert).await?;
-    if let Some(id) = &received.incident
-        && received.news != News::Duplicate
-    {
+    // Duplicates too: the first delivery may have been journalled and then refused for want of a published checkpoint.
+    if let Some(id) = &received.incident {
         intake.workers.wake(id, &target);
     }
-    Ok(Told { fingerprint, received: Some(received), ignored: None })
+    Ok(Told {
+        fingerprint,
+        received: Some(received),
+        ignored: None,
+    })
 }
 
 /// Journals an alert; on return it is on the disk.
 pub(crate) async fn receive(pipeline: &Pipeline, target: String, alert: Alert) -> Result<Received, StoreError> {
-    let (store, max_open) = (Arc::clone(&pipeline.store), pipeline.config.orchestrator.max_open_incidents);
+    let (store, max_open) = (
+        Arc::clone(&pipeline.store),
+        pipeline.config.orchestrator.max_open_incidents,
+    );
     let watchers = pipeline.watchers.clone();
     let taken = tokio::task::spawn_blocking(move || {
         let received = store.receive(&target, &alert, max_open)?;
         if let (News::Opened, Some(id)) = (received.news, &received.incident) {
-            let opened = incident::Event::Opened { target, family: alert.family(), alert };
+            let opened = incident::Event::Opened {
+                target,
+                family: alert.family(),
+                alert,
+            };
             watchers.tell(id, opened);
         }
         Ok(received)
     });
     taken.await.unwrap_or_else(|error| {
-        Err(StoreError::Io { path: "store".into(), source: std::io::Error::other(error) })
+        Err(StoreError::Io {
+            path: "store".into(),
+            source: std::io::Error::other(error),
+        })
     })
 }
 
@@ -118,20 +174,35 @@ async fn metrics(State(intake): State<Arc<Intake>>) -> Response {
                  # TYPE countersign_open_incidents gauge\ncountersign_open_incidents {}\n",
                 open.len()
             );
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+            (
+                [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+                text,
+            )
+                .into_response()
         }
-        Err(error) => refusal(StatusCode::SERVICE_UNAVAILABLE, error.code(), &crate::chain(&error), true),
+        Err(error) => refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            error.code(),
+            &crate::chain(&error),
+            true,
+        ),
     }
 }
 
 fn is_authorised(headers: &HeaderMap, bearer: Digest) -> bool {
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = shown.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let token = shown
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     token.is_some_and(|(_, token)| Digest::of(token.trim().as_bytes()) == bearer)
 }
 
 fn refusal(status: StatusCode, code: &str, message: &str, retryable: bool) -> Response {
-    (status, Json(json!({"code": code, "message": message, "retryable": retryable}))).into_response()
+    (
+        status,
+        Json(json!({"code": code, "message": message, "retryable": retryable})),
+    )
+        .into_response()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod progress;
 mod stage;
 #[cfg(test)]
 mod stand_ins;
+mod terminal;
 mod toolbelt;
 mod verify;
 mod workers;

@@ -31,6 +31,10 @@ impl Watchers {
 
     pub fn tell(&self, id: &IncidentId, event: Event) {
         // An error means that nobody watches.
-        let _ = self.0.send(Progress { id: id.clone(), event, at: Instant::now() });
+        let _ = self.0.send(Progress {
+            id: id.clone(),
+            event,
+            at: Instant::now(),
+        });
     }
 }

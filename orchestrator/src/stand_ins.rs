@@ -4,7 +4,10 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use kit::{CallContext, CancellationToken, NoInput, ResourceBody, ResourceEntry, Resources, ServeArgs, Server, ServerInfo, Tool, ToolError};
+use kit::{
+    CallContext, CancellationToken, NoInput, ResourceBody, ResourceEntry, Resources, ServeArgs, Server, ServerInfo,
+    Tool, ToolError,
+};
 use runbooks::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,7 +38,12 @@ pub(crate) enum Observer {
 
 impl Default for Script {
     fn default() -> Self {
-        Self { decision: "approved", refusal: None, execution: "done", observer: Observer::IdleBlocker }
+        Self {
+            decision: "approved",
+            refusal: None,
+            execution: "done",
+            observer: Observer::IdleBlocker,
+        }
     }
 }
 
@@ -51,11 +59,24 @@ impl StandIns {
         // The kit would log each call; a test's output is for its failure.
         let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
         let stop = CancellationToken::new();
-        let gate = Arc::new(Gate { script, memory: Mutex::default() });
-        let info = ServerInfo { name: "approval-gate", version: "0", instructions: "A stand-in." };
-        let server = Server::new(info, Arc::clone(&gate)).tool::<ExecutePlan>().resources(Approvals);
+        let gate = Arc::new(Gate {
+            script,
+            memory: Mutex::default(),
+        });
+        let info = ServerInfo {
+            name: "approval-gate",
+            version: "0",
+            instructions: "A stand-in.",
+        };
+        let server = Server::new(info, Arc::clone(&gate))
+            .tool::<ExecutePlan>()
+            .resources(Approvals);
         let gate_url = serve(server, &stop).await;
-        let info = ServerInfo { name: "postgres-readonly", version: "0", instructions: "A stand-in." };
+        let info = ServerInfo {
+            name: "postgres-readonly",
+            version: "0",
+            instructions: "A stand-in.",
+        };
         let server = Server::new(info, Arc::new(script.observer))
             .tool::<ServerIdentity>()
             .tool::<BlockingTree>()
@@ -64,7 +85,12 @@ impl StandIns {
             .tool::<Sessions>()
             .tool::<Query>();
         let observer_url = serve(server, &stop).await;
-        Self { gate_url, observer_url, gate, _stop: stop.drop_guard() }
+        Self {
+            gate_url,
+            observer_url,
+            gate,
+            _stop: stop.drop_guard(),
+        }
     }
 
     /// How often a token was turned into an order.
@@ -82,7 +108,10 @@ async fn serve<S: Send + Sync + 'static>(server: Server<S>, stop: &CancellationT
     let server = server.stop_with(stop.child_token()).on_listening(move |address| {
         let _ = tell.send(address);
     });
-    let args = ServeArgs { http: Some(([127, 0, 0, 1], 0).into()), ..ServeArgs::default() };
+    let args = ServeArgs {
+        http: Some(([127, 0, 0, 1], 0).into()),
+        ..ServeArgs::default()
+    };
     tokio::spawn(async move { server.run(&args).await });
     format!("http://{}", told.await.unwrap())
 }
@@ -160,7 +189,9 @@ impl Tool for ExecutePlan {
         });
         if status == "approved" {
             *body.get_mut("request_id").unwrap() = json!("req-1");
-            body.as_object_mut().unwrap().insert("approval_token".to_owned(), json!(TOKEN));
+            body.as_object_mut()
+                .unwrap()
+                .insert("approval_token".to_owned(), json!(TOKEN));
         }
         Err(refuse("approval_required", true, body))
     }
@@ -169,7 +200,11 @@ impl Tool for ExecutePlan {
 impl Gate {
     /// People decide after the second look.
     fn status(&self, memory: &Memory) -> &'static str {
-        if memory.looks >= 2 { self.script.decision } else { "pending" }
+        if memory.looks >= 2 {
+            self.script.decision
+        } else {
+            "pending"
+        }
     }
 }
 
@@ -218,7 +253,11 @@ macro_rules! look {
 }
 
 look!(ServerIdentity, "server_identity", |observer| {
-    let system = if observer == Observer::OtherSystem { "9" } else { "7400000000000000001" };
+    let system = if observer == Observer::OtherSystem {
+        "9"
+    } else {
+        "7400000000000000001"
+    };
     json!({"taken_at": "2026-11-23 10:01:00.5+00", "system_identifier": system, "database": "orders"})
 });
 look!(BlockingTree, "blocking_tree", |observer| {
@@ -234,7 +273,11 @@ look!(DdlWaiters, "ddl_waiters", |_| json!({"relations": []}));
 look!(ConnectionUse, "connection_use", |_| {
     json!({"taken_at": "2026-11-23 10:01:00.5+00", "max_connections": 100, "used": 10, "used_pct": 10.0, "by_state": {}, "groups": []})
 });
-look!(Sessions, "sessions", |_| json!({"total": 0, "truncated": false, "sessions": []}));
+look!(
+    Sessions,
+    "sessions",
+    |_| json!({"total": 0, "truncated": false, "sessions": []})
+);
 
 struct Query;
 
@@ -256,7 +299,13 @@ impl Tool for Query {
     const DESCRIPTION: &'static str = "A stand-in.";
 
     async fn call(observer: &Observer, input: Sql, _: &CallContext) -> Result<Anything, ToolError> {
-        let value = if input.sql.contains("pg_postmaster_start_time") { json!(*observer != Observer::Restarted) } else { json!(0) };
-        Ok(anything(json!({"rows": [[value]], "row_count": 1, "truncated": input.max_rows == 0})))
+        let value = if input.sql.contains("pg_postmaster_start_time") {
+            json!(*observer != Observer::Restarted)
+        } else {
+            json!(0)
+        };
+        Ok(anything(
+            json!({"rows": [[value]], "row_count": 1, "truncated": input.max_rows == 0}),
+        ))
     }
 }

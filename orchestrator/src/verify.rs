@@ -27,7 +27,8 @@ impl Pipeline {
             if watch.has_held() || Instant::now() >= deadline {
                 break;
             }
-            self.pause(Duration::from_millis(u64::from(verification.interval_ms))).await?;
+            self.pause(Duration::from_millis(u64::from(verification.interval_ms)))
+                .await?;
         }
 
         let mut collateral = Vec::new();
@@ -49,27 +50,46 @@ impl Pipeline {
             collateral,
             diagnosed_after: self.diagnose_again(target).await,
         };
-        Ok(if recovered { Event::Recovered { recovery } } else { Event::NotRecovered { recovery } }.into())
+        Ok(if recovered {
+            Event::Recovered { recovery }
+        } else {
+            Event::NotRecovered { recovery }
+        }
+        .into())
     }
 
     /// One reading of the plan's own recovery signal.
     pub(crate) async fn read_signal(&self, target: &TargetSection, document: &PlanDocument) -> Reading {
         let verification = &document.verification;
-        self.read_check(target, SIGNAL, &verification.query, &verification.expect).await
+        self.read_check(target, SIGNAL, &verification.query, &verification.expect)
+            .await
     }
 
     /// A question that could not be asked, or has another answer than one value, does not hold.
     async fn read_check(&self, target: &TargetSection, id: &str, query: &str, expect: &Expect) -> Reading {
-        let answer = self.toolbelt.ask_kind(target, OBSERVER, "query", json!({"sql": query, "max_rows": 2})).await;
+        let answer = self
+            .toolbelt
+            .ask_kind(target, OBSERVER, "query", json!({"sql": query, "max_rows": 2}))
+            .await;
         let value = match &answer {
             Ok(body) => one_value(body),
             Err(error) => {
-                tracing::warn!(check = id, code = error.code(), error = crate::chain(error), "a check could not be read");
+                tracing::warn!(
+                    check = id,
+                    code = error.code(),
+                    error = crate::chain(error),
+                    "a check could not be read"
+                );
                 None
             }
         };
         let held = value.as_ref().is_some_and(|value| expect.holds(value));
-        Reading { check: id.to_owned(), at: Utc::now(), value: value.unwrap_or_default(), held }
+        Reading {
+            check: id.to_owned(),
+            at: Utc::now(),
+            value: value.unwrap_or_default(),
+            held,
+        }
     }
 
     /// The root cause that a fresh look finds, for the post-mortem: the next incident may stand behind this one.
@@ -102,13 +122,23 @@ struct Watch {
 
 impl Watch {
     fn new(hold: Duration) -> Self {
-        Self { hold, held_since: None, last: None, taken: 0, readings: Vec::new() }
+        Self {
+            hold,
+            held_since: None,
+            last: None,
+            taken: 0,
+            readings: Vec::new(),
+        }
     }
 
     fn see(&mut self, reading: Reading, at: Instant) {
         self.taken = self.taken.saturating_add(1);
         self.last = Some(at);
-        self.held_since = if reading.held { self.held_since.or(Some(at)) } else { None };
+        self.held_since = if reading.held {
+            self.held_since.or(Some(at))
+        } else {
+            None
+        };
         // The first, each change, and always the newest: a reading that repeats the one before replaces it.
         let repeats = match self.readings.as_slice() {
             [.., before, last] => same(before, last) && same(last, &reading),
@@ -141,7 +171,12 @@ mod tests {
     use super::*;
 
     fn reading(value: i64, held: bool) -> Reading {
-        Reading { check: SIGNAL.to_owned(), at: Utc::now(), value: json!(value), held }
+        Reading {
+            check: SIGNAL.to_owned(),
+            at: Utc::now(),
+            value: json!(value),
+            held,
+        }
     }
 
     #[test]
@@ -176,7 +211,12 @@ mod tests {
     #[test]
     fn only_one_row_with_one_column_is_an_answer() {
         assert_eq!(one_value(&json!({"rows": [[7]]})), Some(json!(7)));
-        for odd in [json!({"rows": []}), json!({"rows": [[1], [2]]}), json!({"rows": [[1, 2]]}), json!({})] {
+        for odd in [
+            json!({"rows": []}),
+            json!({"rows": [[1], [2]]}),
+            json!({"rows": [[1, 2]]}),
+            json!({}),
+        ] {
             assert_eq!(one_value(&odd), None, "{odd}");
         }
     }

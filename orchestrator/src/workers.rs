@@ -22,7 +22,12 @@ pub(crate) struct Workers {
 
 impl Workers {
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self { pipeline, lanes: Mutex::default(), busy: Arc::default(), tasks: Mutex::default() }
+        Self {
+            pipeline,
+            lanes: Mutex::default(),
+            busy: Arc::default(),
+            tasks: Mutex::default(),
+        }
     }
 
     /// Starts work on an incident, unless it is being worked on.

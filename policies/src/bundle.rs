@@ -25,8 +25,14 @@ pub(crate) struct Bundle {
 
 impl Bundle {
     pub(crate) fn shipped() -> Self {
-        let rules = SHIPPED.iter().map(|(name, rego)| ((*name).to_owned(), (*rego).to_owned())).collect();
-        Self { rules, tests: BTreeMap::new() }
+        let rules = SHIPPED
+            .iter()
+            .map(|(name, rego)| ((*name).to_owned(), (*rego).to_owned()))
+            .collect();
+        Self {
+            rules,
+            tests: BTreeMap::new(),
+        }
     }
 
     /// Reads the `*.rego` files of one folder.
@@ -35,14 +41,25 @@ impl Bundle {
             let path = path.to_owned();
             move |source| PolicyError::Unreadable { path, source }
         };
-        let mut bundle = Self { rules: BTreeMap::new(), tests: BTreeMap::new() };
+        let mut bundle = Self {
+            rules: BTreeMap::new(),
+            tests: BTreeMap::new(),
+        };
         for entry in fs::read_dir(dir).map_err(unreadable(dir))? {
             let path = entry.map_err(unreadable(dir))?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".rego")) else {
+            let Some(name) = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .filter(|name| name.ends_with(".rego"))
+            else {
                 continue;
             };
             let rego = fs::read_to_string(&path).map_err(unreadable(&path))?;
-            let files = if name.ends_with("_test.rego") { &mut bundle.tests } else { &mut bundle.rules };
+            let files = if name.ends_with("_test.rego") {
+                &mut bundle.tests
+            } else {
+                &mut bundle.rules
+            };
             files.insert(name.to_owned(), rego);
         }
         if bundle.rules.is_empty() {
@@ -53,8 +70,11 @@ impl Bundle {
 
     /// Returns what a policy is pinned by: the names and bytes of its rules, not of its tests.
     pub(crate) fn digest(&self) -> Digest {
-        let lines: String =
-            self.rules.iter().map(|(name, rego)| format!("{name} {}\n", Digest::of(rego.as_bytes()))).collect();
+        let lines: String = self
+            .rules
+            .iter()
+            .map(|(name, rego)| format!("{name} {}\n", Digest::of(rego.as_bytes())))
+            .collect();
         Digest::of(lines.as_bytes())
     }
 }

@@ -24,12 +24,20 @@ pub fn damages(input: &Value) -> Vec<Damage> {
             let mut damaged = input.clone();
             if let Some(place) = damaged.pointer_mut(&pointer) {
                 *place = other;
-                damages.push(Damage { pointer: pointer.clone(), how, input: damaged });
+                damages.push(Damage {
+                    pointer: pointer.clone(),
+                    how,
+                    input: damaged,
+                });
             }
         }
         let mut damaged = input.clone();
         if drop_field(&mut damaged, &pointer) {
-            damages.push(Damage { pointer, how: "dropped", input: damaged });
+            damages.push(Damage {
+                pointer,
+                how: "dropped",
+                input: damaged,
+            });
         }
     }
     damages
@@ -38,12 +46,23 @@ pub fn damages(input: &Value) -> Vec<Damage> {
 /// Returns every place but the root, as JSON pointers.
 fn places(value: &Value, prefix: &str) -> Vec<String> {
     let inner: Vec<(String, &Value)> = match value {
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.replace('~', "~0").replace('/', "~1"), value)).collect(),
-        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.replace('~', "~0").replace('/', "~1"), value))
+            .collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, value)| (index.to_string(), value))
+            .collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     };
-    let inner = inner.into_iter().map(|(name, value)| (format!("{prefix}/{name}"), value));
-    inner.flat_map(|(place, value)| places(value, &place).into_iter().chain([place]).collect::<Vec<_>>()).collect()
+    let inner = inner
+        .into_iter()
+        .map(|(name, value)| (format!("{prefix}/{name}"), value));
+    inner
+        .flat_map(|(place, value)| places(value, &place).into_iter().chain([place]).collect::<Vec<_>>())
+        .collect()
 }
 
 fn others(found: &Value) -> Vec<(&'static str, Value)> {
@@ -62,7 +81,9 @@ fn others(found: &Value) -> Vec<(&'static str, Value)> {
 }
 
 fn drop_field(value: &mut Value, pointer: &str) -> bool {
-    let Some((parent, name)) = pointer.rsplit_once('/') else { return false };
+    let Some((parent, name)) = pointer.rsplit_once('/') else {
+        return false;
+    };
     let fields = value.pointer_mut(parent).and_then(Value::as_object_mut);
     fields.is_some_and(|fields| fields.remove(&name.replace("~1", "/").replace("~0", "~")).is_some())
 }

@@ -57,12 +57,23 @@ impl Obligations {
 
 impl Denial {
     pub(crate) fn of_plan(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), step: None, span: None, allowed: None }
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            step: None,
+            span: None,
+            allowed: None,
+        }
     }
 
     /// Rego has no optional fields: an empty text stands for nothing.
     pub(crate) fn without_empty_parts(self) -> Self {
         let filled = |part: Option<String>| part.filter(|text| !text.is_empty());
-        Self { step: filled(self.step), span: filled(self.span), allowed: filled(self.allowed), ..self }
+        Self {
+            step: filled(self.step),
+            span: filled(self.span),
+            allowed: filled(self.allowed),
+            ..self
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::permitted::{PermittedPlan, Refused};
 /// The rule that is asked; it holds what [`Answer`] says.
 const DECISION: &str = "data.countersign.decision";
 /// Longer than any plan needs: a policy that is not done by then does not know.
-const TIME_LIMIT: Duration = Duration::from_secs(2);
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 const TIMER_INTERVAL: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
 /// A policy that was read, checked, and prepared.
@@ -30,7 +30,9 @@ pub struct Policy {
 
 impl std::fmt::Debug for Policy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Policy").field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("Policy")
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,14 +56,19 @@ impl Policy {
     }
 
     pub(crate) fn of(bundle: &Bundle) -> Result<Self, PolicyError> {
-        let mut prepared = engine(&bundle.rules)?;
+        let mut prepared = engine(&bundle.rules, TIME_LIMIT)?;
         lint::check(&prepared)?;
         // The first evaluation prepares the rules; every later one works on a clone that shares them.
         prepared.set_input(regorus::Value::new_object());
         prepared
             .eval_rule(DECISION.to_owned())
-            .map_err(|source| PolicyError::Unprepared { message: source.to_string() })?;
-        Ok(Self { prepared, digest: bundle.digest() })
+            .map_err(|source| PolicyError::Unprepared {
+                message: source.to_string(),
+            })?;
+        Ok(Self {
+            prepared,
+            digest: bundle.digest(),
+        })
     }
 
     /// Returns what this policy is pinned by.
@@ -110,34 +117,53 @@ impl Policy {
             denials.push(Denial::of_plan("not_proven", "no rule proves that the plan is fine"));
         }
         let obligations = allow.then_some(answer.obligations);
-        Decision { allow, denials, obligations, policy_digest: self.digest, input_digest }
+        Decision {
+            allow,
+            denials,
+            obligations,
+            policy_digest: self.digest,
+            input_digest,
+        }
     }
 
     fn ask(&self, input: &[u8]) -> Result<Answer, String> {
         let text = std::str::from_utf8(input).map_err(|source| source.to_string())?;
         let mut engine = self.prepared.clone();
         engine.set_input(regorus::Value::from_json_str(text).map_err(|source| source.to_string())?);
-        let answer = engine.eval_rule(DECISION.to_owned()).map_err(|source| source.to_string())?;
+        let answer = engine
+            .eval_rule(DECISION.to_owned())
+            .map_err(|source| source.to_string())?;
         let json = answer.to_json_str().map_err(|source| source.to_string())?;
         serde_json::from_str(&json).map_err(|source| source.to_string())
     }
 
     fn refusal(&self, denial: Denial, input_digest: Digest) -> Decision {
-        Decision { allow: false, denials: vec![denial], obligations: None, policy_digest: self.digest, input_digest }
+        Decision {
+            allow: false,
+            denials: vec![denial],
+            obligations: None,
+            policy_digest: self.digest,
+            input_digest,
+        }
     }
 }
 
 /// Returns an engine over these files: strict, so that an error in a function is an error and never "undefined", and
 /// stopped when it takes too long.
-pub(crate) fn engine(files: &BTreeMap<String, String>) -> Result<Engine, PolicyError> {
+pub(crate) fn engine(files: &BTreeMap<String, String>, limit: Duration) -> Result<Engine, PolicyError> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(true);
-    engine.set_execution_timer_config(ExecutionTimerConfig { limit: TIME_LIMIT, check_interval: TIMER_INTERVAL });
+    engine.set_execution_timer_config(ExecutionTimerConfig {
+        limit,
+        check_interval: TIMER_INTERVAL,
+    });
     for (file, rego) in files {
-        engine.add_policy(file.clone(), rego.clone()).map_err(|source| PolicyError::NotRego {
-            file: file.clone(),
-            message: source.to_string(),
-        })?;
+        engine
+            .add_policy(file.clone(), rego.clone())
+            .map_err(|source| PolicyError::NotRego {
+                file: file.clone(),
+                message: source.to_string(),
+            })?;
     }
     Ok(engine)
 }

@@ -225,13 +225,19 @@ impl Input {
 }
 
 fn plan_head(plan: &PlanDocument) -> PlanHead {
-    let evidence = plan.parameters.values().filter_map(|parameter| match (&parameter.source, &parameter.value) {
-        (Source::Evidence { pointer, .. }, Value::String(text)) => {
-            let field = pointer.rsplit('/').next().unwrap_or_default().to_owned();
-            Some(EvidenceText { field, text: text.clone() })
-        }
-        (Source::Evidence { .. } | Source::Literal | Source::Derived, _) => None,
-    });
+    let evidence = plan
+        .parameters
+        .values()
+        .filter_map(|parameter| match (&parameter.source, &parameter.value) {
+            (Source::Evidence { pointer, .. }, Value::String(text)) => {
+                let field = pointer.rsplit('/').next().unwrap_or_default().to_owned();
+                Some(EvidenceText {
+                    field,
+                    text: text.clone(),
+                })
+            }
+            (Source::Evidence { .. } | Source::Literal | Source::Derived, _) => None,
+        });
     PlanHead {
         incident: plan.incident.clone(),
         root_cause: plan.root_cause.clone(),
@@ -255,7 +261,12 @@ fn plan_head(plan: &PlanDocument) -> PlanHead {
 fn step(step: &Step) -> Result<StepInput, Denial> {
     let rollback = match &step.rollback {
         Rollback::Exact(undo) | Rollback::Compensating(undo) => RollbackInput {
-            class: if matches!(step.rollback, Rollback::Exact(_)) { "exact" } else { "compensating" }.to_owned(),
+            class: if matches!(step.rollback, Rollback::Exact(_)) {
+                "exact"
+            } else {
+                "compensating"
+            }
+            .to_owned(),
             reason: String::new(),
             actions: vec![action(&undo.action, &step.id)?],
             asserts: checks(&undo.assert)?,
@@ -278,15 +289,29 @@ fn step(step: &Step) -> Result<StepInput, Denial> {
 }
 
 fn action(action: &Action, step: &str) -> Result<ActionInput, Denial> {
-    let Action::Sql(SqlAction { class, statement, rows, timeout_s, lock_timeout_ms }) = action;
+    let Action::Sql(SqlAction {
+        class,
+        statement,
+        rows,
+        timeout_s,
+        lock_timeout_ms,
+    }) = action;
     let (sql, calls) = read(statement, step)?;
     let class = match class {
         StepClass::Transactional => "transactional",
         StepClass::NonTransactional => "non_transactional",
     };
     let rows = match rows {
-        Some(Rows { at_least, at_most }) => RowsInput { counted: true, at_least: *at_least, at_most: *at_most },
-        None => RowsInput { counted: false, at_least: 0, at_most: 0 },
+        Some(Rows { at_least, at_most }) => RowsInput {
+            counted: true,
+            at_least: *at_least,
+            at_most: *at_most,
+        },
+        None => RowsInput {
+            counted: false,
+            at_least: 0,
+            at_most: 0,
+        },
     };
     Ok(ActionInput {
         kind: "sql".to_owned(),
@@ -300,12 +325,23 @@ fn action(action: &Action, step: &str) -> Result<ActionInput, Denial> {
 }
 
 fn checks(checks: &[Check]) -> Result<Vec<CheckInput>, Denial> {
-    checks.iter().map(|check| Ok(CheckInput { id: check.id.clone(), sql: read(&check.query, &check.id)?.0 })).collect()
+    checks
+        .iter()
+        .map(|check| {
+            Ok(CheckInput {
+                id: check.id.clone(),
+                sql: read(&check.query, &check.id)?.0,
+            })
+        })
+        .collect()
 }
 
 fn radius(radius: &BlastRadius) -> Result<Radius, Denial> {
     // An expectation that is no integer cannot be compared with the limit; taken as the largest one, it is refused.
-    let expected = radius.expected.as_ref().map_or(UNKNOWN, |value| value.as_i64().unwrap_or(i64::MAX));
+    let expected = radius
+        .expected
+        .as_ref()
+        .map_or(UNKNOWN, |value| value.as_i64().unwrap_or(i64::MAX));
     Ok(Radius {
         id: radius.id.clone(),
         unit: radius.unit.clone(),
@@ -327,7 +363,10 @@ fn read(text: &str, place: &str) -> Result<(Sql, Vec<Call>), Denial> {
     let statement = Statement::parse(text)
         .map_err(|source| refusal("unreadable_statement", format!("{} ({})", source, source.code())))?;
     if statement.canonical() != text {
-        return Err(refusal("not_canonical", format!("the canonical form is `{}`", statement.canonical())));
+        return Err(refusal(
+            "not_canonical",
+            format!("the canonical form is `{}`", statement.canonical()),
+        ));
     }
     Ok((sql(&statement), statement.facts().calls.iter().map(call).collect()))
 }
@@ -384,5 +423,8 @@ fn call(call: &sql_facts::Call) -> Call {
 
 /// Returns how a unit variant is written in JSON; empty, which no rule accepts, if it is not written as a text.
 fn word<T: Serialize>(value: &T) -> String {
-    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|word| word.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

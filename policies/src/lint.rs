@@ -77,19 +77,35 @@ const COMPUTES: [&str; 58] = [
 
 pub(crate) fn check(engine: &Engine) -> Result<(), PolicyError> {
     let unprepared = |message: String| PolicyError::Unprepared { message };
-    let ast = engine.get_ast_as_json().map_err(|source| unprepared(source.to_string()))?;
+    let ast = engine
+        .get_ast_as_json()
+        .map_err(|source| unprepared(source.to_string()))?;
     let modules: Value = serde_json::from_str(&ast).map_err(|source| unprepared(source.to_string()))?;
     let modules: Vec<&Value> = modules.as_array().into_iter().flatten().collect();
     let schema = input_schema().to_value();
-    let rules: BTreeSet<String> =
-        modules.iter().filter_map(|module| module.pointer("/ast/rules")).flat_map(rule_names).collect();
+    let rules: BTreeSet<String> = modules
+        .iter()
+        .filter_map(|module| module.pointer("/ast/rules"))
+        .flat_map(rule_names)
+        .collect();
     if !rules.contains(ASKED) {
         return Err(PolicyError::MissingRule { rule: ASKED });
     }
     for module in modules {
-        let file = module.pointer("/source/file").and_then(Value::as_str).unwrap_or_default();
-        let lint = Lint { file, rules: &rules, schema: &schema };
-        let imports = module.pointer("/ast/imports").and_then(Value::as_array).into_iter().flatten();
+        let file = module
+            .pointer("/source/file")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let lint = Lint {
+            file,
+            rules: &rules,
+            schema: &schema,
+        };
+        let imports = module
+            .pointer("/ast/imports")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         imports.into_iter().try_for_each(|import| lint.import(import))?;
         lint.node(module.pointer("/ast/rules").unwrap_or(&Value::Null))?;
     }
@@ -107,7 +123,10 @@ impl Lint<'_> {
     fn import(&self, import: &Value) -> Result<(), PolicyError> {
         match import.get("refr").and_then(path).map(|path| path.join(".")).as_deref() {
             Some("rego.v1") => Ok(()),
-            _ => Err(PolicyError::Import { file: self.file.to_owned(), line: line(import) }),
+            _ => Err(PolicyError::Import {
+                file: self.file.to_owned(),
+                line: line(import),
+            }),
         }
     }
 
@@ -122,6 +141,10 @@ impl Lint<'_> {
                 }
                 if fields.contains_key("RefDot") || fields.contains_key("RefBrack") {
                     self.reference(node)?;
+                    return indices(node).into_iter().try_for_each(|index| self.node(index));
+                }
+                if node.pointer("/Var/value").and_then(Value::as_str) == Some("data") {
+                    return Err(self.unknown_path(node, "data".to_owned()));
                 }
                 fields.values().try_for_each(|value| self.node(value))
             }
@@ -130,29 +153,53 @@ impl Lint<'_> {
     }
 
     fn call(&self, call: &Value) -> Result<(), PolicyError> {
-        let name = call.get("fcn").and_then(path).map(|path| path.join(".")).unwrap_or_default();
+        let name = call
+            .get("fcn")
+            .and_then(path)
+            .map(|path| path.join("."))
+            .unwrap_or_default();
         let own = self.rules.contains(name.strip_prefix(PACKAGE).unwrap_or(&name));
         if own || COMPUTES.contains(&name.as_str()) {
             return Ok(());
         }
-        Err(PolicyError::UnknownCall { file: self.file.to_owned(), line: line(call), call: name })
+        Err(PolicyError::UnknownCall {
+            file: self.file.to_owned(),
+            line: line(call),
+            call: name,
+        })
     }
 
     /// A path from `input`, or from a variable that is named after a type of the input and so holds one, must lead
     /// through fields that exist; a path from `data` must lead to a rule.
     fn reference(&self, node: &Value) -> Result<(), PolicyError> {
         let Some(path) = path(node) else { return Ok(()) };
-        let [root, fields @ ..] = path.as_slice() else { return Ok(()) };
+        let [root, fields @ ..] = path.as_slice() else {
+            return Ok(());
+        };
         let known = match root.as_str() {
             "input" => leads_somewhere(self.schema, self.schema, fields),
-            "data" => path.join(".").strip_prefix(PACKAGE).is_some_and(|rule| self.rules.contains(rule)),
+            "data" => match fields {
+                [package, rule, ..] => format!("data.{package}.") == PACKAGE && self.rules.contains(rule),
+                [] | [_] => false,
+            },
             name => match self.schema.pointer(&format!("/$defs/{}", type_name(name))) {
                 Some(definition) => leads_somewhere(self.schema, definition, fields),
                 None => true,
             },
         };
-        let unknown = || PolicyError::UnknownPath { file: self.file.to_owned(), line: line(node), path: path.join(".") };
-        if known { Ok(()) } else { Err(unknown()) }
+        if known {
+            Ok(())
+        } else {
+            Err(self.unknown_path(node, path.join(".")))
+        }
+    }
+
+    fn unknown_path(&self, node: &Value, path: String) -> PolicyError {
+        PolicyError::UnknownPath {
+            file: self.file.to_owned(),
+            line: line(node),
+            path,
+        }
     }
 }
 
@@ -160,8 +207,13 @@ impl Lint<'_> {
 pub(crate) fn rule_names(rules: &Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for rule in rules.as_array().into_iter().flatten() {
-        let head = rule.pointer("/Spec/head").and_then(Value::as_object).and_then(|head| head.values().next());
-        let refr = head.and_then(|head| head.get("refr")).or_else(|| rule.pointer("/Default/refr"));
+        let head = rule
+            .pointer("/Spec/head")
+            .and_then(Value::as_object)
+            .and_then(|head| head.values().next());
+        let refr = head
+            .and_then(|head| head.get("refr"))
+            .or_else(|| rule.pointer("/Default/refr"));
         names.extend(refr.and_then(path).map(|path| path.join(".")));
     }
     names
@@ -185,9 +237,26 @@ pub(crate) fn path(node: &Value) -> Option<Vec<String>> {
     Some(parts)
 }
 
+/// Returns what stands in the brackets of a reference, and what it starts from where that is no name.
+fn indices(node: &Value) -> Vec<&Value> {
+    let (refr, index) = match (node.get("RefDot"), node.get("RefBrack")) {
+        (Some(dot), _) => (dot.get("refr"), None),
+        (None, Some(bracket)) => (bracket.get("refr"), bracket.get("index")),
+        (None, None) if node.get("Var").is_some() => return Vec::new(),
+        (None, None) => return vec![node],
+    };
+    refr.into_iter().flat_map(indices).chain(index).collect()
+}
+
 fn leads_somewhere(root: &Value, schema: &Value, fields: &[String]) -> bool {
-    if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#')) {
-        return root.pointer(target).is_some_and(|target| leads_somewhere(root, target, fields));
+    if let Some(target) = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|target| target.strip_prefix('#'))
+    {
+        return root
+            .pointer(target)
+            .is_some_and(|target| leads_somewhere(root, target, fields));
     }
     let [field, rest @ ..] = fields else { return true };
     let next = match field.as_str() {
@@ -199,7 +268,13 @@ fn leads_somewhere(root: &Value, schema: &Value, fields: &[String]) -> bool {
 
 /// Returns the type that a variable is named after: `evidence_text` holds an `EvidenceText`.
 fn type_name(variable: &str) -> String {
-    let capital = |word: &str| word.chars().take(1).map(|first| first.to_ascii_uppercase()).chain(word.chars().skip(1)).collect::<String>();
+    let capital = |word: &str| {
+        word.chars()
+            .take(1)
+            .map(|first| first.to_ascii_uppercase())
+            .chain(word.chars().skip(1))
+            .collect::<String>()
+    };
     variable.split('_').map(capital).collect()
 }
 

@@ -36,9 +36,15 @@ impl PermittedPlan {
         match (&decision.allow, &decision.obligations) {
             (true, Some(obligations)) if decision.denials.is_empty() => {
                 let obligations = obligations.clone();
-                Ok(Self { plan, decision, obligations })
+                Ok(Self {
+                    plan,
+                    decision,
+                    obligations,
+                })
             }
-            (true | false, _) => Err(Refused { decision: Box::new(decision) }),
+            (true | false, _) => Err(Refused {
+                decision: Box::new(decision),
+            }),
         }
     }
 

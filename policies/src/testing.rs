@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use regorus::Engine;
 use serde_json::Value;
@@ -13,6 +14,9 @@ use serde_json::Value;
 use crate::bundle::{Bundle, PolicyError};
 use crate::engine::engine;
 use crate::lint;
+
+/// For one test, which may ask the policy hundreds of times.
+const TIME_LIMIT: Duration = Duration::from_secs(300);
 
 /// What the tests of one folder said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,16 +61,25 @@ impl Suite {
         let bundle = Bundle::load(dir)?;
         let mut fixtures = serde_json::Map::new();
         let folder = dir.join("fixtures");
-        let unreadable = |source| PolicyError::Unreadable { path: folder.clone(), source };
+        let unreadable = |source| PolicyError::Unreadable {
+            path: folder.clone(),
+            source,
+        };
         if folder.is_dir() {
             for entry in fs::read_dir(&folder).map_err(unreadable)? {
                 let path = entry.map_err(unreadable)?.path();
                 let text = fs::read_to_string(&path).map_err(unreadable)?;
                 let input = serde_json::from_str(&text).map_err(|source| unreadable(source.into()))?;
-                fixtures.insert(path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), input);
+                fixtures.insert(
+                    path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+                    input,
+                );
             }
         }
-        Ok(Self { bundle, fixtures: Value::Object(fixtures) })
+        Ok(Self {
+            bundle,
+            fixtures: Value::Object(fixtures),
+        })
     }
 
     /// Returns the inputs of the folder by name.
@@ -86,9 +99,15 @@ impl Suite {
             }
         }
         let coverage = engine.get_coverage_report().map_err(unprepared)?;
-        for file in coverage.files.into_iter().filter(|file| self.bundle.rules.contains_key(&file.path)) {
+        for file in coverage
+            .files
+            .into_iter()
+            .filter(|file| self.bundle.rules.contains_key(&file.path))
+        {
             if !file.not_covered.is_empty() {
-                report.uncovered.insert(file.path, file.not_covered.into_iter().collect());
+                report
+                    .uncovered
+                    .insert(file.path, file.not_covered.into_iter().collect());
             }
         }
         Ok(report)
@@ -97,7 +116,7 @@ impl Suite {
     fn engine(&self, rules: &BTreeMap<String, String>) -> Result<Engine, PolicyError> {
         let mut files = rules.clone();
         files.extend(self.bundle.tests.clone());
-        let mut engine = engine(&files)?;
+        let mut engine = engine(&files, TIME_LIMIT)?;
         let data = serde_json::json!({ "fixtures": self.fixtures }).to_string();
         engine.add_data_json(&data).map_err(unprepared)?;
         engine.set_input(regorus::Value::new_object());
@@ -119,7 +138,10 @@ impl Suite {
                     let mut tests: Vec<&String> = tests.iter().collect();
                     while let Some(deletion) = deletions.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if !self.is_noticed(deletion, &mut tests) {
-                            found.lock().unwrap_or_else(PoisonError::into_inner).push(deletion.clone());
+                            found
+                                .lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .push(deletion.clone());
                         }
                     }
                 });
@@ -133,14 +155,21 @@ impl Suite {
     /// The test that notices is moved to the front: it is likely to notice the next deletion too.
     fn is_noticed(&self, deletion: &Survivor, tests: &mut [&String]) -> bool {
         let mut rules = self.bundle.rules.clone();
-        let Some(rego) = rules.get_mut(&deletion.file) else { return false };
-        let Some(end) = deletion.start.checked_add(deletion.text.len()) else { return false };
+        let Some(rego) = rules.get_mut(&deletion.file) else {
+            return false;
+        };
+        let Some(end) = deletion.start.checked_add(deletion.text.len()) else {
+            return false;
+        };
         // What is deleted becomes a comment's worth of blanks, so that lines keep their numbers.
         rego.replace_range(deletion.start..end, &blank(&deletion.text));
         match self.engine(&rules) {
             Ok(mut engine) => match tests.iter().position(|test| outcome(&mut engine, test).is_err()) {
                 Some(noticed_by) => {
-                    tests.get_mut(..=noticed_by).iter_mut().for_each(|upto| upto.rotate_right(1));
+                    tests
+                        .get_mut(..=noticed_by)
+                        .iter_mut()
+                        .for_each(|upto| upto.rotate_right(1));
                     true
                 }
                 None => false,
@@ -152,9 +181,16 @@ impl Suite {
     fn deletions(&self, engine: &Engine, parts: Parts) -> Result<Vec<Survivor>, PolicyError> {
         let mut deletions = Vec::new();
         for module in modules(engine)? {
-            let file = module.pointer("/source/file").and_then(Value::as_str).unwrap_or_default();
+            let file = module
+                .pointer("/source/file")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             if let Some(rego) = self.bundle.rules.get(file) {
-                let rules = module.pointer("/ast/rules").and_then(Value::as_array).into_iter().flatten();
+                let rules = module
+                    .pointer("/ast/rules")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten();
                 for rule in rules {
                     let nodes = match parts {
                         Parts::Rules => rule.as_object().into_iter().flat_map(|rule| rule.values()).collect(),
@@ -170,8 +206,15 @@ impl Suite {
     fn tests(&self, engine: &Engine) -> Result<BTreeSet<String>, PolicyError> {
         let mut tests = BTreeSet::new();
         for module in modules(engine)? {
-            let file = module.pointer("/source/file").and_then(Value::as_str).unwrap_or_default();
-            let package = module.pointer("/ast/package/refr").and_then(lint::path).unwrap_or_default().join(".");
+            let file = module
+                .pointer("/source/file")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let package = module
+                .pointer("/ast/package/refr")
+                .and_then(lint::path)
+                .unwrap_or_default()
+                .join(".");
             if self.bundle.tests.contains_key(file) {
                 let names = lint::rule_names(module.pointer("/ast/rules").unwrap_or(&Value::Null));
                 let names = names.into_iter().filter(|name| name.starts_with("test_"));
@@ -200,13 +243,24 @@ fn conditions(node: &Value) -> Vec<&Value> {
 
 fn deletion(file: &str, rego: &str, node: &Value) -> Option<Survivor> {
     let span = node.get("span")?;
-    let at = |key: &str| span.get(key).and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok());
+    let at = |key: &str| {
+        span.get(key)
+            .and_then(Value::as_u64)
+            .and_then(|at| usize::try_from(at).ok())
+    };
     let text = rego.get(at("start")?..at("end")?)?.to_owned();
-    Some(Survivor { file: file.to_owned(), line: span.get("line")?.as_u64()?, text, start: at("start")? })
+    Some(Survivor {
+        file: file.to_owned(),
+        line: span.get("line")?.as_u64()?,
+        text,
+        start: at("start")?,
+    })
 }
 
 fn blank(text: &str) -> String {
-    text.chars().map(|letter| if letter == '\n' { '\n' } else { ' ' }).collect()
+    text.chars()
+        .map(|letter| if letter == '\n' { '\n' } else { ' ' })
+        .collect()
 }
 
 fn outcome(engine: &mut Engine, test: &str) -> Result<(), String> {
@@ -218,5 +272,7 @@ fn outcome(engine: &mut Engine, test: &str) -> Result<(), String> {
 }
 
 fn unprepared(source: impl std::fmt::Display) -> PolicyError {
-    PolicyError::Unprepared { message: source.to_string() }
+    PolicyError::Unprepared {
+        message: source.to_string(),
+    }
 }

@@ -3,8 +3,10 @@
 mod binding;
 mod catalog;
 mod check;
+mod difference;
 mod digest;
 mod evidence;
+mod fill;
 mod parameter;
 mod plan;
 mod render;

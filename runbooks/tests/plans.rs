@@ -198,6 +198,31 @@ fn evidence_that_was_changed_is_refused() {
 }
 
 #[test]
+fn evidence_of_another_tool_is_no_evidence_for_this_parameter() {
+    let record = blocking_tree();
+    let other = |tool: &str| {
+        Evidence::record(
+            "E1",
+            "postgres-readonly",
+            tool,
+            json!({}),
+            record.taken_at,
+            record.result.clone(),
+        )
+        .unwrap()
+    };
+    let plan = fill(&draft(0)).unwrap();
+    let forged = String::from_utf8(plan.bytes().to_vec())
+        .unwrap()
+        .replace(&record.digest.to_string(), &other("query").digest.to_string());
+    let forged = Plan::admit(forged.as_bytes(), &Catalog::shipped().unwrap()).unwrap();
+    assert_eq!(
+        forged.check_evidence(&[other("query")]).unwrap_err().code(),
+        "wrong_source"
+    );
+}
+
+#[test]
 fn a_forged_value_in_the_bytes_shows_against_the_evidence() {
     let plan = fill(&draft(0)).unwrap();
     let text = String::from_utf8(plan.bytes().to_vec())

@@ -76,6 +76,7 @@ impl StandIn {
     pub fn start(script: &str) -> Self {
         let mut process = Command::new(python())
             .arg(repository().join("tests/aws").join(script))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -19,7 +19,10 @@ impl Cluster {
     /// Makes a cluster with these settings beside its own.
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::Builder::new().prefix("countersign-pg-").tempdir().unwrap();
-        let as_postgres = fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m)).unwrap() == 0;
+        let as_postgres = fs::metadata("/proc/self")
+            .map(|m| std::os::unix::fs::MetadataExt::uid(&m))
+            .unwrap()
+            == 0;
         if as_postgres {
             let id = |flag| {
                 let out = Command::new("id").args([flag, "postgres"]).output().unwrap();
@@ -30,8 +33,16 @@ impl Cluster {
         let out = Command::new("pg_config").arg("--bindir").output().unwrap();
         let bin = PathBuf::from(String::from_utf8(out.stdout).unwrap().trim());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let cluster = Self { dir, bin, port, as_postgres };
-        cluster.run("initdb", &["-U", "postgres", "-A", "trust", "--no-sync", "-D", &cluster.data()]);
+        let cluster = Self {
+            dir,
+            bin,
+            port,
+            as_postgres,
+        };
+        cluster.run(
+            "initdb",
+            &["-U", "postgres", "-A", "trust", "--no-sync", "-D", &cluster.data()],
+        );
         let mut conf = format!(
             "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\nlog_line_prefix = '%m [%p] %u '\n"
         );
@@ -39,7 +50,19 @@ impl Cluster {
             conf.push_str(&format!("{name} = '{value}'\n"));
         }
         fs::write(Path::new(&cluster.data()).join("postgresql.auto.conf"), conf).unwrap();
-        cluster.run("pg_ctl", &["-D", &cluster.data(), "-l", &cluster.log_file(), "-w", "-t", "30", "start"]);
+        cluster.run(
+            "pg_ctl",
+            &[
+                "-D",
+                &cluster.data(),
+                "-l",
+                &cluster.log_file(),
+                "-w",
+                "-t",
+                "30",
+                "start",
+            ],
+        );
         cluster
     }
 
@@ -60,7 +83,9 @@ impl Cluster {
         let program = self.bin.join(program);
         let mut command = if self.as_postgres {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+            command
+                .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+                .arg(program);
             command
         } else {
             Command::new(program)

@@ -41,7 +41,11 @@ async fn every_crash_of(role: Role) {
         incident(&mut suite, number + 1).await;
         assert!(suite.crashed(role), "{role:?} did not crash at event {number} ({kind})");
         fault.assert_mended(&suite.cluster).await;
-        assert_eq!(terminations(&suite.cluster), number + 2, "one session ended for each incident, after {kind}");
+        assert_eq!(
+            terminations(&suite.cluster),
+            number + 2,
+            "one session ended for each incident, after {kind}"
+        );
     }
     eprintln!("{role:?}: killed at each of {} events: {kinds:?}", kinds.len());
 }

@@ -15,12 +15,16 @@ fn demo(incident: &str) -> Value {
     let timeline = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(0), "{timeline}");
     // One document, and nothing else on stdout.
-    serde_json::from_slice(&out.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out.stdout)))
+    serde_json::from_slice(&out.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out.stdout)))
 }
 
 #[test]
 fn the_demo_names_its_incidents() {
-    let out = Command::new(binary("orchestrator")).args(["demo", "--incident", "list"]).output().unwrap();
+    let out = Command::new(binary("orchestrator"))
+        .args(["demo", "--incident", "list"])
+        .output()
+        .unwrap();
     assert_eq!(out.status.code(), Some(0));
     let text = String::from_utf8(out.stdout).unwrap();
     for name in ["idle-in-transaction-blocker", "ddl-lock-queue", "connection-saturation"] {

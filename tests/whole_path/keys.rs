@@ -15,7 +15,10 @@ pub struct SshKey {
 impl SshKey {
     pub fn generate(dir: &Path, name: &str) -> Self {
         let file = dir.join(name);
-        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&file).status();
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+            .arg(&file)
+            .status();
         assert!(made.unwrap().success());
         let line = fs::read_to_string(file.with_extension("pub")).unwrap();
         let public = line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
@@ -62,7 +65,11 @@ pub fn person(id: &str, key: &SshKey, now: Timestamp) -> Person {
 
 /// approvers.json as an administrator makes it.
 pub fn approvers_file(path: &Path, admin: &SshKey, version: u64, people: Vec<Person>) {
-    let document = ApproversDocument { schema: "countersign.approvers.v1".into(), version, people };
+    let document = ApproversDocument {
+        schema: "countersign.approvers.v1".into(),
+        version,
+        people,
+    };
     let payload = runbooks::canonical_json(&document).unwrap();
     let envelope = admin.envelope(APPROVERS_TYPE, APPROVERS_NAMESPACE, &payload);
     fs::write(path, envelope.to_json().unwrap()).unwrap();

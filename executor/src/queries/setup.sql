@@ -1,5 +1,6 @@
 -- What a target needs before an executor can change it. Run it once in each target database, as its owner or a superuser:
 --   executor setup-sql | psql -v ON_ERROR_STOP=1 'dbname=…'
+-- Roles belong to the whole server: for its second database leave CREATE ROLE and the first two GRANTs out.
 -- Give the role its password with psql's \password, or let it come in by certificate or IAM.
 
 CREATE ROLE "countersign_executor" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS

@@ -14,16 +14,22 @@ pub struct Blocked {
     pub plan: Plan,
     waiter: tokio::task::JoinHandle<Result<u64, tokio_postgres::Error>>,
     bystander: Client,
-    _blocker: Client,
+    session: Client,
 }
 
 impl Blocked {
     pub async fn new(server: &Server, scene: &Scene) -> Self {
         let blocker = server.connect("batch", "nightly").await;
         let pid = pid_of(&blocker).await;
-        blocker.batch_execute("BEGIN; UPDATE items SET n = n + 100 WHERE id = 1").await.unwrap();
+        blocker
+            .batch_execute("BEGIN; UPDATE items SET n = n + 100 WHERE id = 1")
+            .await
+            .unwrap();
         let bystander = server.connect("app", "web").await;
-        bystander.batch_execute("BEGIN; UPDATE items SET n = n + 1 WHERE id = 2").await.unwrap();
+        bystander
+            .batch_execute("BEGIN; UPDATE items SET n = n + 1 WHERE id = 2")
+            .await
+            .unwrap();
         let waiting = server.connect("app", "web").await;
         let waiter_pid = pid_of(&waiting).await;
         let waiter = tokio::spawn(async move { waiting.execute("UPDATE items SET n = n + 1 WHERE id = 1", &[]).await });
@@ -76,8 +82,13 @@ impl Blocked {
             plan: scene.plan(&draft, &[evidence]),
             waiter,
             bystander,
-            _blocker: blocker,
+            session: blocker,
         }
+    }
+
+    /// The session goes on by itself: it commits, and stays.
+    pub async fn come_back(&self) {
+        self.session.batch_execute("COMMIT").await.unwrap();
     }
 
     /// The database says that nothing has happened.
@@ -85,7 +96,10 @@ impl Blocked {
         let there = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {}", self.blocker);
         assert_eq!(server.number(&there).await, 1, "the blocker was ended");
         assert!(!self.waiter.is_finished());
-        assert_eq!(server.number("SELECT count(*) FROM countersign.executed_steps").await, 0);
+        assert_eq!(
+            server.number("SELECT count(*) FROM countersign.executed_steps").await,
+            0
+        );
     }
 
     /// The blocker is gone, the waiter got its row, and the bystander could go on with its transaction.
@@ -98,7 +112,10 @@ impl Blocked {
         let marks = format!("SELECT count(*) FROM countersign.executed_steps WHERE plan_digest = '{digest}'");
         assert_eq!(server.number(&marks).await, 1);
         assert_eq!(
-            server.ran(&format!("pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a WHERE a.pid = {} ", self.blocker)),
+            server.ran(&format!(
+                "pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a WHERE a.pid = {} ",
+                self.blocker
+            )),
             1,
             "the step ran another number of times than once"
         );
@@ -117,7 +134,14 @@ pub const IDLE: usize = 12;
 
 impl Saturated {
     pub async fn new(server: &Server, scene: &Scene, bystanders: usize) -> Self {
-        server.admin.batch_execute("ALTER ROLE app CONNECTION LIMIT 18").await.unwrap();
+        server
+            .wait_until("SELECT count(*) = 0 FROM pg_stat_activity WHERE usename IN ('app', 'batch')")
+            .await;
+        server
+            .admin
+            .batch_execute("ALTER ROLE app CONNECTION LIMIT 18")
+            .await
+            .unwrap();
         let mut busy = Vec::new();
         for _ in 0..bystanders {
             busy.push(server.connect("batch", "nightly").await);
@@ -165,7 +189,9 @@ impl Saturated {
     }
 
     pub async fn idle(&self, server: &Server) -> i64 {
-        server.number("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'").await
+        server
+            .number("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'")
+            .await
     }
 
     pub async fn assert_bystanders(&self) {
@@ -190,7 +216,9 @@ impl Saturated {
 }
 
 pub async fn limit(server: &Server) -> i64 {
-    server.number("SELECT rolconnlimit::bigint FROM pg_roles WHERE rolname = 'app'").await
+    server
+        .number("SELECT rolconnlimit::bigint FROM pg_roles WHERE rolname = 'app'")
+        .await
 }
 
 async fn pid_of(client: &Client) -> i32 {

@@ -2,13 +2,16 @@
 //! database, never of the executor.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "a failed set-up is a failed test"
 )]
 
 mod crashes;
+#[cfg(feature = "danger")]
+mod danger;
+mod gate;
 mod happy;
+mod hooks;
 mod incidents;
 mod people;
 mod postgres;
@@ -16,3 +19,4 @@ mod refusals;
 mod rollbacks;
 mod scene;
 mod serving;
+mod tls;

@@ -20,6 +20,11 @@ pub struct Server {
 
 impl Server {
     pub async fn start(max_connections: u32) -> Self {
+        Self::start_with(max_connections, |_| Vec::new()).await
+    }
+
+    /// `prepare` may put files into the data directory, and returns further settings.
+    pub async fn start_with(max_connections: u32, prepare: impl Fn(&Path) -> Vec<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let data = dir.path().join("data");
@@ -31,15 +36,33 @@ impl Server {
         std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
         let bin = bindir();
         let made = as_postgres(owner, &bin.join("initdb"))
-            .args(["-U", "postgres", "-A", "trust", "--no-sync", "--no-locale", "-E", "UTF8", "-D"])
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "--no-sync",
+                "--no-locale",
+                "-E",
+                "UTF8",
+                "-D",
+            ])
             .arg(&data)
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let hba = format!(
-            "host all {EXECUTOR_ROLE} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n"
-        );
+        let hba = format!("host all {EXECUTOR_ROLE} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
         std::fs::write(data.join("pg_hba.conf"), hba).unwrap();
+
+        let mut settings = Vec::new();
+        for setting in prepare(&data) {
+            settings.extend(["-c".to_owned(), setting]);
+        }
+        for entry in std::fs::read_dir(&data).unwrap() {
+            if let Some((uid, gid)) = owner {
+                chown(entry.unwrap().path(), Some(uid), Some(gid)).unwrap();
+            }
+        }
 
         let port = free_port();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
@@ -48,9 +71,24 @@ impl Server {
             .arg(&data)
             .args(["-p", &port.to_string()])
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
-            .args(["-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "superuser_reserved_connections=3"])
+            .args([
+                "-c",
+                "fsync=off",
+                "-c",
+                "shared_buffers=16MB",
+                "-c",
+                "superuser_reserved_connections=3",
+            ])
             .args(["-c", &format!("max_connections={max_connections}")])
-            .args(["-c", "log_statement=all", "-c", "log_connections=on", "-c", "log_line_prefix=%a|"])
+            .args(settings)
+            .args([
+                "-c",
+                "log_statement=all",
+                "-c",
+                "log_connections=on",
+                "-c",
+                "log_line_prefix=%a|",
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::from(log))
             .spawn()
@@ -96,7 +134,9 @@ impl Server {
     pub fn ran(&self, text: &str) -> usize {
         let log = self.log();
         let steps = log.lines().filter(|line| line.starts_with("countersign/"));
-        steps.filter(|line| line.contains("execute") && line.contains(text)).count()
+        steps
+            .filter(|line| line.contains("execute") && line.contains(text))
+            .count()
     }
 
     pub async fn text(&self, query: &str) -> String {
@@ -119,7 +159,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-QUIT", &self.child.id().to_string()]).status();
+        let _ = Command::new("kill")
+            .args(["-QUIT", &self.child.id().to_string()])
+            .status();
         let _ = self.child.wait();
     }
 }

@@ -18,7 +18,7 @@ pub struct Scene {
     pub gate: GateKey,
     pub target: Target,
     catalog: PathBuf,
-    dsn: String,
+    pub dsn: String,
 }
 
 /// What a run of the binary came to.
@@ -27,6 +27,8 @@ pub struct Ran {
     pub code: Option<i32>,
     /// The `result` of the last line on stdout.
     pub result: String,
+    /// Its `message`.
+    pub message: String,
     pub stderr: String,
 }
 
@@ -57,7 +59,9 @@ impl Scene {
         people.write_approvers(&dir.path().join("approvers.json"), 1);
         let catalog = dir.path().join("catalog");
         write_catalog(&catalog, change);
-        let system = server.text("SELECT system_identifier::text FROM pg_control_system()").await;
+        let system = server
+            .text("SELECT system_identifier::text FROM pg_control_system()")
+            .await;
         Self {
             people,
             gate: GateKey::generate().unwrap(),
@@ -258,9 +262,11 @@ pub fn finish(mut command: Command) -> Ran {
         .lines()
         .last()
         .map_or(Value::Null, |line| serde_json::from_str(line).unwrap());
+    let field = |name: &str| last.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     Ran {
         code: output.status.code(),
-        result: last.get("result").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        result: field("result"),
+        message: field("message"),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
@@ -292,7 +298,12 @@ pub fn draft(runbook: &str, evidence: &[(&str, &str)], literals: &[(&str, Value)
         );
     }
     for (name, literal) in literals {
-        parameters.insert((*name).to_owned(), DraftValue::Literal { literal: literal.clone() });
+        parameters.insert(
+            (*name).to_owned(),
+            DraftValue::Literal {
+                literal: literal.clone(),
+            },
+        );
     }
     PlanDraft {
         runbook: runbook.to_owned(),

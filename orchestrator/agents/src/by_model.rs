@@ -45,7 +45,10 @@ impl ModelDiagnosisError {
 pub async fn diagnose_with(model: &dyn Model, evidence: &[Evidence]) -> Result<Diagnosis, ModelDiagnosisError> {
     let request = Request {
         system: PROMPT.to_owned(),
-        messages: vec![Message { role: Role::User, text: evidence.iter().map(quote).collect() }],
+        messages: vec![Message {
+            role: Role::User,
+            text: evidence.iter().map(quote).collect(),
+        }],
         schema: Some(answer_schema()),
         max_output_tokens: MAX_OUTPUT_TOKENS,
         deadline: DEADLINE,
@@ -70,17 +73,22 @@ fn parse_answer(text: &str, model: &str) -> Result<Findings, ModelDiagnosisError
     }
     let wire: WireAnswer = serde_json::from_str(text.trim()).map_err(ModelDiagnosisError::Malformed)?;
     let author = Author::Model { name: model.to_owned() };
-    Ok(Findings { author, hypotheses: wire.hypotheses, rejected: wire.rejected })
+    Ok(Findings {
+        author,
+        hypotheses: wire.hypotheses,
+        rejected: wire.rejected,
+    })
 }
 
 fn answer_schema() -> Value {
     let causes: Vec<&str> = incident::RootCause::ALL.iter().map(|cause| cause.as_str()).collect();
-    let closed = |properties: Value, required: Value| {
-        json!({"type": "object", "additionalProperties": false, "properties": properties, "required": required})
-    };
+    let closed = |properties: Value, required: Value| json!({"type": "object", "additionalProperties": false, "properties": properties, "required": required});
     let signals = json!({"type": "array", "items": closed(
         json!({"says": {"type": "string"}, "evidence": {"type": "string"}}), json!(["says", "evidence"]))});
-    let pointer = closed(json!({"evidence": {"type": "string"}, "pointer": {"type": "string"}}), json!(["evidence", "pointer"]));
+    let pointer = closed(
+        json!({"evidence": {"type": "string"}, "pointer": {"type": "string"}}),
+        json!(["evidence", "pointer"]),
+    );
     let hypothesis = closed(
         json!({
             "root_cause": {"enum": causes},
@@ -91,7 +99,10 @@ fn answer_schema() -> Value {
         }),
         json!(["root_cause", "confidence_pct", "explanation", "signals_for"]),
     );
-    let rejection = closed(json!({"root_cause": {"enum": causes}, "because": signals}), json!(["root_cause", "because"]));
+    let rejection = closed(
+        json!({"root_cause": {"enum": causes}, "because": signals}),
+        json!(["root_cause", "because"]),
+    );
     closed(
         json!({"hypotheses": {"type": "array", "items": hypothesis}, "rejected": {"type": "array", "items": rejection}}),
         json!(["hypotheses"]),
@@ -124,7 +135,12 @@ mod tests {
         let model = Scripted::answering([answer("E2")]);
         let diagnosis = diagnose_with(&model, &idle_blocker()).await.unwrap();
         assert_eq!(diagnosis.best().root_cause, RootCause::IdleInTransactionBlocker);
-        assert_eq!(diagnosis.findings().author, Author::Model { name: "scripted".to_owned() });
+        assert_eq!(
+            diagnosis.findings().author,
+            Author::Model {
+                name: "scripted".to_owned()
+            }
+        );
     }
 
     #[tokio::test]
@@ -136,7 +152,9 @@ mod tests {
 
     #[tokio::test]
     async fn anything_but_the_agreed_form_is_refused() {
-        let with_sql = answer("E2").replace("\"rejected\"", "\"x\"").replacen('{', "{\"sql\":\"DROP TABLE t\",", 1);
+        let with_sql = answer("E2")
+            .replace("\"rejected\"", "\"x\"")
+            .replacen('{', "{\"sql\":\"DROP TABLE t\",", 1);
         let author = answer("E2").replacen('{', "{\"author\":{\"kind\":\"offline\"},", 1);
         for text in ["", "not json", "[]", "{}", with_sql.as_str(), author.as_str()] {
             let model = Scripted::answering([text]);
@@ -144,7 +162,10 @@ mod tests {
             assert_eq!(refused.code(), "malformed_answer", "{text}");
         }
         let flood = Scripted::answering(["[".repeat(MAX_ANSWER_BYTES + 1)]);
-        assert_eq!(diagnose_with(&flood, &idle_blocker()).await.unwrap_err().code(), "oversized_answer");
+        assert_eq!(
+            diagnose_with(&flood, &idle_blocker()).await.unwrap_err().code(),
+            "oversized_answer"
+        );
     }
 
     #[tokio::test]

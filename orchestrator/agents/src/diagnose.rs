@@ -53,11 +53,21 @@ pub fn diagnose(evidence: &[Evidence]) -> Result<Diagnosis, DiagnosisError> {
     for assessment in assess_all(&telemetry, &THRESHOLDS) {
         match assessment {
             Assessment::Likely(hypothesis) => hypotheses.push(*hypothesis),
-            Assessment::Ruled { out, because } => rejected.push(Rejection { root_cause: out, because }),
+            Assessment::Ruled { out, because } => rejected.push(Rejection {
+                root_cause: out,
+                because,
+            }),
             Assessment::Blind { cause, tool } => {
                 let says = format!("not judged: `{tool}` gave no answer");
-                let because = evidence.first().map(|any| crate::causes::signal(&any.id, says)).into_iter().collect();
-                rejected.push(Rejection { root_cause: cause, because });
+                let because = evidence
+                    .first()
+                    .map(|any| crate::causes::signal(&any.id, says))
+                    .into_iter()
+                    .collect();
+                rejected.push(Rejection {
+                    root_cause: cause,
+                    because,
+                });
             }
         }
     }
@@ -66,7 +76,14 @@ pub fn diagnose(evidence: &[Evidence]) -> Result<Diagnosis, DiagnosisError> {
         hypotheses.extend(answer);
     }
     hypotheses.sort_by_key(|hypothesis| Reverse(hypothesis.confidence_pct));
-    Diagnosis::admit(Findings { author: Author::Offline, hypotheses, rejected }, evidence)
+    Diagnosis::admit(
+        Findings {
+            author: Author::Offline,
+            hypotheses,
+            rejected,
+        },
+        evidence,
+    )
 }
 
 #[cfg(test)]
@@ -98,6 +115,26 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_behind_a_victim_is_a_victim_too() {
+        let mut evidence = idle_blocker();
+        let mut tree = blocking_tree("session", Some("idle in transaction"), 42.5, 3);
+        // One row, three who want it: the second and third queue behind the first.
+        for later in [1, 2] {
+            *tree
+                .pointer_mut(&format!("/trees/0/waiters/{later}/blocked_by"))
+                .unwrap() = json!([510]);
+        }
+        evidence.push(record("E9", "blocking_tree", tree));
+        let diagnosis = diagnose(&evidence).unwrap();
+        let counted = diagnosis
+            .best()
+            .signals_for
+            .iter()
+            .any(|signal| signal.says.starts_with("3 sessions wait for it"));
+        assert!(counted, "{:?}", diagnosis.best());
+    }
+
+    #[test]
     fn ddl_behind_an_idle_reader_is_a_ddl_queue_and_not_the_readers_fault() {
         let evidence = ddl_queue("idle in transaction");
         assert_eq!(best(&evidence), RootCause::DdlLockQueue);
@@ -108,7 +145,13 @@ mod tests {
     fn a_client_that_hoards_idle_sessions_saturates_the_server() {
         let evidence = saturated();
         let diagnosis = diagnose(&evidence).unwrap();
-        let client = diagnosis.best().objects.get("client").unwrap().resolve(&evidence).unwrap();
+        let client = diagnosis
+            .best()
+            .objects
+            .get("client")
+            .unwrap()
+            .resolve(&evidence)
+            .unwrap();
         assert_eq!(diagnosis.best().root_cause, RootCause::ConnectionSaturation);
         assert_eq!(client.get("application_name"), Some(&json!("report-worker")));
     }
@@ -130,11 +173,19 @@ mod tests {
     fn nothing_is_healthy_while_something_is_blocked() {
         // An active blocker: no runbook of ours, and no reason to call it well.
         let mut evidence = healthy();
-        evidence.push(record("E9", "blocking_tree", blocking_tree("session", Some("active"), 30.0, 2)));
+        evidence.push(record(
+            "E9",
+            "blocking_tree",
+            blocking_tree("session", Some("active"), 30.0, 2),
+        ));
         assert_eq!(best(&evidence), RootCause::Unexplained);
         // A prepared transaction: there is no session to end.
         let mut evidence = healthy();
-        evidence.push(record("E9", "blocking_tree", blocking_tree("prepared_transaction", None, 30.0, 2)));
+        evidence.push(record(
+            "E9",
+            "blocking_tree",
+            blocking_tree("prepared_transaction", None, 30.0, 2),
+        ));
         assert_eq!(best(&evidence), RootCause::Unexplained);
     }
 
@@ -154,17 +205,27 @@ mod tests {
     #[test]
     fn a_client_between_two_statements_is_no_blocker() {
         let mut evidence = healthy();
-        evidence.push(record("E9", "blocking_tree", blocking_tree("session", Some("idle in transaction"), 0.4, 1)));
+        evidence.push(record(
+            "E9",
+            "blocking_tree",
+            blocking_tree("session", Some("idle in transaction"), 0.4, 1),
+        ));
         assert_eq!(best(&evidence), RootCause::Unexplained);
     }
 
     #[test]
     fn two_independent_causes_are_both_named() {
         let mut evidence = idle_blocker();
-        let hoarder = saturated().into_iter().find(|piece| piece.tool == "connection_use").unwrap();
+        let hoarder = saturated()
+            .into_iter()
+            .find(|piece| piece.tool == "connection_use")
+            .unwrap();
         evidence.push(record("E9", "connection_use", hoarder.result));
         let diagnosis = diagnose(&evidence).unwrap();
         let causes: Vec<RootCause> = diagnosis.findings().hypotheses.iter().map(|h| h.root_cause).collect();
-        assert_eq!(causes, [RootCause::IdleInTransactionBlocker, RootCause::ConnectionSaturation]);
+        assert_eq!(
+            causes,
+            [RootCause::IdleInTransactionBlocker, RootCause::ConnectionSaturation]
+        );
     }
 }

@@ -34,8 +34,10 @@ pub fn choose(diagnosis: &Diagnosis, catalog: &Catalog, evidence: &[Evidence]) -
         RootCause::Unexplained => return Err(NoPlan::Unexplained),
         RootCause::IdleInTransactionBlocker | RootCause::DdlLockQueue | RootCause::ConnectionSaturation => {}
     }
-    let mut candidates: Vec<&Runbook> =
-        catalog.iter().filter(|runbook| runbook.document().root_cause == best.root_cause.as_str()).collect();
+    let mut candidates: Vec<&Runbook> = catalog
+        .iter()
+        .filter(|runbook| runbook.document().root_cause == best.root_cause.as_str())
+        .collect();
     if candidates.is_empty() {
         return Err(NoPlan::NoRunbook(best.root_cause));
     }
@@ -53,7 +55,10 @@ pub fn choose(diagnosis: &Diagnosis, catalog: &Catalog, evidence: &[Evidence]) -
     }
     match taken {
         Some(draft) => Ok(Choice { draft, not_taken }),
-        None => Err(NoPlan::CannotFill { cause: best.root_cause, reasons: not_taken.join("; ") }),
+        None => Err(NoPlan::CannotFill {
+            cause: best.root_cause,
+            reasons: not_taken.join("; "),
+        }),
     }
 }
 
@@ -77,7 +82,11 @@ fn draft_from(runbook: &Runbook, hypothesis: &Hypothesis, evidence: &[Evidence])
         let value = point(binding, hypothesis, evidence).map_err(|why| format!("parameter `{name}` {why}"))?;
         parameters.insert(name.clone(), value);
     }
-    Ok(PlanDraft { runbook: document.id.clone(), version: document.version, parameters })
+    Ok(PlanDraft {
+        runbook: document.id.clone(),
+        version: document.version,
+        parameters,
+    })
 }
 
 fn point(binding: &Binding, hypothesis: &Hypothesis, evidence: &[Evidence]) -> Result<DraftValue, String> {
@@ -86,17 +95,31 @@ fn point(binding: &Binding, hypothesis: &Hypothesis, evidence: &[Evidence]) -> R
         let is_bound = |piece: &&Evidence| {
             piece.id == object.evidence && piece.server == binding.server && piece.tool == binding.tool
         };
-        let Some(piece) = evidence.iter().find(is_bound) else { continue };
-        let Some(pointer) = place_of(binding, &object.pointer) else { continue };
+        let Some(piece) = evidence.iter().find(is_bound) else {
+            continue;
+        };
+        let Some(pointer) = place_of(binding, &object.pointer) else {
+            continue;
+        };
         let place = (piece.id.as_str(), pointer);
         if !places.contains(&place) {
             places.push(place);
         }
     }
     match places.as_slice() {
-        [] => Err(format!("has no place: the diagnosis names no object in `{}` that `{}` fits", binding.tool, binding.pointer)),
-        [(id, pointer)] => match evidence.iter().find(|piece| piece.id == *id).and_then(|piece| piece.result.pointer(pointer)) {
-            Some(_) => Ok(DraftValue::Evidence { evidence: (*id).to_owned(), pointer: pointer.clone() }),
+        [] => Err(format!(
+            "has no place: the diagnosis names no object in `{}` that `{}` fits",
+            binding.tool, binding.pointer
+        )),
+        [(id, pointer)] => match evidence
+            .iter()
+            .find(|piece| piece.id == *id)
+            .and_then(|piece| piece.result.pointer(pointer))
+        {
+            Some(_) => Ok(DraftValue::Evidence {
+                evidence: (*id).to_owned(),
+                pointer: pointer.clone(),
+            }),
             None => Err(format!("finds nothing at `{pointer}` in {id}")),
         },
         _ => Err("could stand in more than one place".to_owned()),
@@ -114,7 +137,11 @@ fn place_of(binding: &Binding, object: &str) -> Option<String> {
             _ => break,
         }
     }
-    if indices.len() == stars { binding.pointer_at(&indices) } else { None }
+    if indices.len() == stars {
+        binding.pointer_at(&indices)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -141,10 +168,22 @@ mod tests {
     fn every_value_is_a_pointer_at_the_object_of_the_diagnosis() {
         let choice = chosen(&idle_blocker()).unwrap();
         assert_eq!(choice.draft.runbook, "idle-in-transaction-blocker");
-        assert_eq!(pointer_of(&choice, "blocker_pid"), ("E2".to_owned(), "/trees/0/root/pid".to_owned()));
+        assert_eq!(
+            pointer_of(&choice, "blocker_pid"),
+            ("E2".to_owned(), "/trees/0/root/pid".to_owned())
+        );
         // It stands beside the root, not under it, in the same tree.
-        assert_eq!(pointer_of(&choice, "waiters"), ("E2".to_owned(), "/trees/0/waiters_count".to_owned()));
-        assert!(choice.draft.parameters.values().all(|value| matches!(value, DraftValue::Evidence { .. })));
+        assert_eq!(
+            pointer_of(&choice, "waiters"),
+            ("E2".to_owned(), "/trees/0/waiters_count".to_owned())
+        );
+        assert!(
+            choice
+                .draft
+                .parameters
+                .values()
+                .all(|value| matches!(value, DraftValue::Evidence { .. }))
+        );
     }
 
     #[test]
@@ -156,11 +195,18 @@ mod tests {
     #[test]
     fn a_second_tree_is_pointed_at_as_the_second() {
         let mut evidence = without(idle_blocker(), "blocking_tree");
-        let tree = idle_blocker().into_iter().find(|piece| piece.tool == "blocking_tree").unwrap();
+        let tree = idle_blocker()
+            .into_iter()
+            .find(|piece| piece.tool == "blocking_tree")
+            .unwrap();
         let idle = tree.result.pointer("/trees/0").unwrap().clone();
         let mut active = idle.clone();
         *active.pointer_mut("/root/state").unwrap() = json!("active");
-        evidence.push(record("E2", "blocking_tree", json!({"waiters_total": 6, "truncated": false, "trees": [active, idle]})));
+        evidence.push(record(
+            "E2",
+            "blocking_tree",
+            json!({"waiters_total": 6, "truncated": false, "trees": [active, idle]}),
+        ));
         let choice = chosen(&evidence).unwrap();
         assert_eq!(pointer_of(&choice, "blocker_pid").1, "/trees/1/root/pid");
     }
@@ -168,17 +214,31 @@ mod tests {
     #[test]
     fn what_needs_no_action_gets_no_plan() {
         assert_eq!(chosen(&healthy()).unwrap_err(), NoPlan::NothingToDo);
-        assert_eq!(chosen(&without(healthy(), "ddl_waiters")).unwrap_err(), NoPlan::Unexplained);
+        assert_eq!(
+            chosen(&without(healthy(), "ddl_waiters")).unwrap_err(),
+            NoPlan::Unexplained
+        );
     }
 
     #[test]
     fn evidence_that_lacks_a_value_fills_nothing() {
         let mut evidence = without(idle_blocker(), "blocking_tree");
-        let tree = idle_blocker().into_iter().find(|piece| piece.tool == "blocking_tree").unwrap();
+        let tree = idle_blocker()
+            .into_iter()
+            .find(|piece| piece.tool == "blocking_tree")
+            .unwrap();
         let mut result = tree.result;
-        result.pointer_mut("/trees/0/root").unwrap().as_object_mut().unwrap().remove("backend_start");
+        result
+            .pointer_mut("/trees/0/root")
+            .unwrap()
+            .as_object_mut()
+            .unwrap()
+            .remove("backend_start");
         evidence.push(record("E2", "blocking_tree", result));
         let refused = chosen(&evidence).unwrap_err();
-        assert!(refused.to_string().contains("`blocker_backend_start` finds nothing"), "{refused}");
+        assert!(
+            refused.to_string().contains("`blocker_backend_start` finds nothing"),
+            "{refused}"
+        );
     }
 }

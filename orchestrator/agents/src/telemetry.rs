@@ -118,43 +118,86 @@ impl Telemetry {
             ("ddl_waiters", self.ddl.is_some()),
             ("connection_use", self.connections.is_some()),
         ];
-        seen.into_iter().filter(|(_, seen)| !seen).map(|(tool, _)| tool).collect()
+        seen.into_iter()
+            .filter(|(_, seen)| !seen)
+            .map(|(tool, _)| tool)
+            .collect()
     }
 }
 
 impl Tree {
-    /// Waiters that the root itself blocks, and that would not go on if some DDL in between were withdrawn.
+    /// Waiters that the root blocks, directly or through one another, and that would not go on if some DDL in between
+    /// were withdrawn. Of three sessions that want one row, only the first waits for the root itself.
     pub fn blocked_by_root(&self) -> usize {
-        let Some(root) = self.root.pid else { return self.waiters.len() };
-        self.waiters.iter().filter(|waiter| !waiter.is_ddl && waiter.blocked_by.contains(&root)).count()
+        let Some(root) = self.root.pid else {
+            return self.waiters.len();
+        };
+        let waiters: Vec<&Waiter> = self.waiters.iter().filter(|waiter| !waiter.is_ddl).collect();
+        reached_from(&[root], &waiters)
     }
 
     /// Waiters that queue behind a DDL statement which itself waits.
     pub fn blocked_by_ddl(&self) -> usize {
-        let ddl: Vec<i64> = self.waiters.iter().filter(|waiter| waiter.is_ddl).map(|waiter| waiter.pid).collect();
-        let behind = |waiter: &&Waiter| !waiter.is_ddl && waiter.blocked_by.iter().any(|pid| ddl.contains(pid));
-        self.waiters.iter().filter(behind).count()
+        let ddl: Vec<i64> = self
+            .waiters
+            .iter()
+            .filter(|waiter| waiter.is_ddl)
+            .map(|waiter| waiter.pid)
+            .collect();
+        let waiters: Vec<&Waiter> = self.waiters.iter().filter(|waiter| !waiter.is_ddl).collect();
+        reached_from(&ddl, &waiters)
     }
 
     pub fn longest_wait_s(&self) -> i64 {
-        self.waiters.iter().filter_map(|waiter| waiter.wait_age_s).map(whole_s).max().unwrap_or(0)
+        self.waiters
+            .iter()
+            .filter_map(|waiter| waiter.wait_age_s)
+            .map(whole_s)
+            .max()
+            .unwrap_or(0)
     }
 }
 
+/// How many of these wait for one of the roots, over any number of others of these.
+fn reached_from(roots: &[i64], waiters: &[&Waiter]) -> usize {
+    let mut reached: Vec<i64> = roots.to_vec();
+    loop {
+        let next = |waiter: &&&Waiter| {
+            !reached.contains(&waiter.pid) && waiter.blocked_by.iter().any(|pid| reached.contains(pid))
+        };
+        let Some(pid) = waiters.iter().find(next).map(|waiter| waiter.pid) else {
+            break;
+        };
+        reached.push(pid);
+    }
+    reached.len().saturating_sub(roots.len())
+}
+
 /// Whole seconds, rounded down.
-#[expect(clippy::cast_possible_truncation, reason = "a float cast saturates; ages are far below its bounds")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float cast saturates; ages are far below its bounds"
+)]
 pub(crate) fn whole_s(age_s: f64) -> i64 {
     age_s.floor() as i64
 }
 
 /// A name that may be missing, for a sentence.
 pub(crate) fn name(of: Option<&String>) -> &str {
-    of.map(String::as_str).filter(|name| !name.is_empty()).unwrap_or("(no name)")
+    of.map(String::as_str)
+        .filter(|name| !name.is_empty())
+        .unwrap_or("(no name)")
 }
 
 /// The newest answer of the tool. A later take is listed later.
 fn read_tool<T: DeserializeOwned>(evidence: &[Evidence], tool: &str) -> Option<Seen<T>> {
-    let piece = evidence.iter().rev().find(|piece| piece.server == POSTGRES && piece.tool == tool)?;
+    let piece = evidence
+        .iter()
+        .rev()
+        .find(|piece| piece.server == POSTGRES && piece.tool == tool)?;
     let value = T::deserialize(&piece.result).ok()?;
-    Some(Seen { id: piece.id.clone(), value })
+    Some(Seen {
+        id: piece.id.clone(),
+        value,
+    })
 }

@@ -14,10 +14,19 @@ pub(crate) fn without(evidence: Vec<Evidence>, tool: &str) -> Vec<Evidence> {
 }
 
 pub(crate) fn healthy() -> Vec<Evidence> {
-    let web = json!([{"usename": "app", "application_name": "web", "total": 8, "idle": 6, "active": 2, "oldest_idle_s": 2}]);
+    let web =
+        json!([{"usename": "app", "application_name": "web", "total": 8, "idle": 6, "active": 2, "oldest_idle_s": 2}]);
     vec![
-        record("E1", "server_identity", json!({"system_identifier": "7400000000000000001", "database": "orders"})),
-        record("E2", "blocking_tree", json!({"waiters_total": 0, "truncated": false, "trees": []})),
+        record(
+            "E1",
+            "server_identity",
+            json!({"system_identifier": "7400000000000000001", "database": "orders"}),
+        ),
+        record(
+            "E2",
+            "blocking_tree",
+            json!({"waiters_total": 0, "truncated": false, "trees": []}),
+        ),
         record("E3", "ddl_waiters", json!({"relations": []})),
         record("E4", "connection_use", connection_use(10, &web)),
     ]
@@ -25,7 +34,11 @@ pub(crate) fn healthy() -> Vec<Evidence> {
 
 pub(crate) fn idle_blocker() -> Vec<Evidence> {
     let mut evidence = without(healthy(), "blocking_tree");
-    evidence.push(record("E2", "blocking_tree", blocking_tree("session", Some("idle in transaction"), 42.5, 3)));
+    evidence.push(record(
+        "E2",
+        "blocking_tree",
+        blocking_tree("session", Some("idle in transaction"), 42.5, 3),
+    ));
     evidence
 }
 
@@ -52,7 +65,11 @@ pub(crate) fn ddl_queue(reader: &str) -> Vec<Evidence> {
     let ddl = json!({"pid": 602, "backend_start": "2026-11-23 10:00:00.5+00", "query_start": "2026-11-23 10:00:01.5+00",
                      "usename": "migrator", "mode": "AccessExclusiveLock", "wait_age_s": 12.0, "query": "ALTER TABLE orders ADD note text"});
     let mut evidence = without(without(healthy(), "blocking_tree"), "ddl_waiters");
-    evidence.push(record("E2", "blocking_tree", json!({"waiters_total": 3, "truncated": false, "trees": [tree]})));
+    evidence.push(record(
+        "E2",
+        "blocking_tree",
+        json!({"waiters_total": 3, "truncated": false, "trees": [tree]}),
+    ));
     evidence.push(record(
         "E3",
         "ddl_waiters",

@@ -68,7 +68,9 @@ pub fn parse_alertmanager(body: &[u8]) -> Result<Delivery, DeliveryError> {
         return Err(DeliveryError::WrongVersion(webhook.version));
     }
     if webhook.alerts.len() > MAX_ALERTS {
-        return Err(DeliveryError::TooMany { found: webhook.alerts.len() });
+        return Err(DeliveryError::TooMany {
+            found: webhook.alerts.len(),
+        });
     }
     let mut alerts = Vec::with_capacity(webhook.alerts.len());
     let mut refused = Vec::new();
@@ -80,7 +82,12 @@ pub fn parse_alertmanager(body: &[u8]) -> Result<Delivery, DeliveryError> {
     }
     match refused.first() {
         Some(first) if alerts.is_empty() => Err(DeliveryError::NothingReadable(first.reason.clone())),
-        _ => Ok(Delivery { group_key: webhook.group_key, alerts, refused, truncated: webhook.truncated_alerts }),
+        _ => Ok(Delivery {
+            group_key: webhook.group_key,
+            alerts,
+            refused,
+            truncated: webhook.truncated_alerts,
+        }),
     }
 }
 
@@ -114,26 +121,37 @@ struct WireAlert {
 fn read_alert(alert: Value) -> Result<Alert, String> {
     let bytes = alert.to_string().len();
     if bytes > MAX_ALERT_BYTES {
-        return Err(format!("{bytes} bytes are too much for one alert; at most {MAX_ALERT_BYTES} are read"));
+        return Err(format!(
+            "{bytes} bytes are too much for one alert; at most {MAX_ALERT_BYTES} are read"
+        ));
     }
     let wire: WireAlert = serde_json::from_value(alert).map_err(|e| e.to_string())?;
     let status = match wire.status.as_str() {
         "firing" => AlertStatus::Firing,
         // A resolved alert without a usable end ended when it was last known to have begun; the journal has our own clock.
-        "resolved" => AlertStatus::Resolved { ends_at: wire.ends_at.filter(is_a_time).unwrap_or(wire.starts_at) },
+        "resolved" => AlertStatus::Resolved {
+            ends_at: wire.ends_at.filter(is_a_time).unwrap_or(wire.starts_at),
+        },
         other => return Err(format!("status `{other}` is neither `firing` nor `resolved`")),
     };
     let fingerprint_is_plain = !wire.fingerprint.is_empty()
         && wire.fingerprint.len() <= MAX_FINGERPRINT_BYTES
         && wire.fingerprint.bytes().all(|b| b.is_ascii_alphanumeric());
     if !fingerprint_is_plain {
-        return Err(format!("fingerprint `{}` is not a plain word", wire.fingerprint.escape_debug()));
+        return Err(format!(
+            "fingerprint `{}` is not a plain word",
+            wire.fingerprint.escape_debug()
+        ));
     }
     let Some(name) = wire.labels.get("alertname").filter(|name| !name.is_empty()).cloned() else {
         return Err("label `alertname` is missing".to_owned());
     };
     Ok(Alert {
-        episode: Episode { source: Source::Alertmanager, fingerprint: wire.fingerprint, starts_at: wire.starts_at },
+        episode: Episode {
+            source: Source::Alertmanager,
+            fingerprint: wire.fingerprint,
+            starts_at: wire.starts_at,
+        },
         status,
         name,
         labels: wire.labels,
@@ -149,7 +167,11 @@ fn is_a_time(at: &DateTime<Utc>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed set-up is a failed test")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a failed set-up is a failed test"
+    )]
     use super::*;
     use serde_json::json;
 
@@ -185,7 +207,10 @@ mod tests {
     #[test]
     fn the_episode_keeps_every_digit_of_its_start() {
         let delivery = parse_alertmanager(&body(&[alert("firing", "aa")])).unwrap();
-        assert_eq!(delivery.alerts[0].episode.starts_at.timestamp_subsec_nanos(), 945_332_080);
+        assert_eq!(
+            delivery.alerts[0].episode.starts_at.timestamp_subsec_nanos(),
+            945_332_080
+        );
     }
 
     #[test]

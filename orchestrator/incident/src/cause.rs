@@ -63,7 +63,10 @@ impl FromStr for RootCause {
     type Err = UnknownCause;
 
     fn from_str(word: &str) -> Result<Self, UnknownCause> {
-        Self::ALL.into_iter().find(|cause| cause.as_str() == word).ok_or_else(|| UnknownCause(word.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|cause| cause.as_str() == word)
+            .ok_or_else(|| UnknownCause(word.to_owned()))
     }
 }
 
@@ -82,6 +85,9 @@ mod tests {
 
     #[test]
     fn a_word_outside_the_vocabulary_is_no_cause() {
-        assert_eq!("drop_everything".parse::<RootCause>(), Err(UnknownCause("drop_everything".to_owned())));
+        assert_eq!(
+            "drop_everything".parse::<RootCause>(),
+            Err(UnknownCause("drop_everything".to_owned()))
+        );
     }
 }

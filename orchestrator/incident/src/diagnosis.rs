@@ -30,7 +30,9 @@ pub struct Findings {
 pub enum Author {
     /// Rules over evidence; no model took part.
     Offline,
-    Model { name: String },
+    Model {
+        name: String,
+    },
 }
 
 /// One possible root cause.
@@ -165,7 +167,11 @@ impl Hypothesis {
     /// The ids of all evidence that the hypothesis stands on, each once, in order of mention.
     #[must_use]
     pub fn cited(&self) -> Vec<&str> {
-        let signals = self.signals_for.iter().chain(&self.signals_against).map(|signal| signal.evidence.as_str());
+        let signals = self
+            .signals_for
+            .iter()
+            .chain(&self.signals_against)
+            .map(|signal| signal.evidence.as_str());
         let objects = self.objects.values().map(|object| object.evidence.as_str());
         let mut ids = Vec::new();
         for id in signals.chain(objects) {
@@ -181,7 +187,11 @@ impl EvidencePointer {
     /// What stands at this place.
     #[must_use]
     pub fn resolve<'a>(&self, evidence: &'a [Evidence]) -> Option<&'a Value> {
-        evidence.iter().find(|piece| piece.id == self.evidence)?.result.pointer(&self.pointer)
+        evidence
+            .iter()
+            .find(|piece| piece.id == self.evidence)?
+            .result
+            .pointer(&self.pointer)
     }
 }
 
@@ -222,12 +232,20 @@ fn known(id: &str, evidence: &[Evidence]) -> Result<(), DiagnosisError> {
 }
 
 fn check_length(text: &str) -> Result<(), DiagnosisError> {
-    if text.len() > MAX_TEXT_BYTES { Err(DiagnosisError::TooLong(text.len())) } else { Ok(()) }
+    if text.len() > MAX_TEXT_BYTES {
+        Err(DiagnosisError::TooLong(text.len()))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed set-up is a failed test")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a failed set-up is a failed test"
+    )]
     use super::*;
     use runbooks::Timestamp;
     use serde_json::json;
@@ -239,8 +257,14 @@ mod tests {
     }
 
     fn findings(evidence_id: &str, pointer: &str) -> Findings {
-        let signal = Signal { says: "3 sessions wait".to_owned(), evidence: "E1".to_owned() };
-        let object = EvidencePointer { evidence: evidence_id.to_owned(), pointer: pointer.to_owned() };
+        let signal = Signal {
+            says: "3 sessions wait".to_owned(),
+            evidence: "E1".to_owned(),
+        };
+        let object = EvidencePointer {
+            evidence: evidence_id.to_owned(),
+            pointer: pointer.to_owned(),
+        };
         Findings {
             author: Author::Offline,
             hypotheses: vec![Hypothesis {
@@ -267,9 +291,18 @@ mod tests {
         assert_eq!(refused, DiagnosisError::UnknownEvidence("E9".to_owned()));
 
         let mut in_rejection = findings("E1", "/trees/0/root");
-        let because = vec![Signal { says: "no".to_owned(), evidence: "E2".to_owned() }];
-        in_rejection.rejected.push(Rejection { root_cause: RootCause::DdlLockQueue, because });
-        assert_eq!(Diagnosis::admit(in_rejection, &evidence()).unwrap_err().code(), "unknown_evidence");
+        let because = vec![Signal {
+            says: "no".to_owned(),
+            evidence: "E2".to_owned(),
+        }];
+        in_rejection.rejected.push(Rejection {
+            root_cause: RootCause::DdlLockQueue,
+            because,
+        });
+        assert_eq!(
+            Diagnosis::admit(in_rejection, &evidence()).unwrap_err().code(),
+            "unknown_evidence"
+        );
     }
 
     #[test]
@@ -282,7 +315,10 @@ mod tests {
     fn a_hypothesis_without_evidence_is_refused() {
         let mut uncited = findings("E1", "/trees/0/root");
         uncited.hypotheses[0].signals_for.clear();
-        assert_eq!(Diagnosis::admit(uncited, &evidence()).unwrap_err().code(), "uncited_hypothesis");
+        assert_eq!(
+            Diagnosis::admit(uncited, &evidence()).unwrap_err().code(),
+            "uncited_hypothesis"
+        );
     }
 
     #[test]
@@ -293,6 +329,9 @@ mod tests {
 
         let mut twice = findings("E1", "/trees/0/root");
         twice.hypotheses.push(twice.hypotheses[0].clone());
-        assert_eq!(Diagnosis::admit(twice, &evidence()).unwrap_err().code(), "repeated_hypothesis");
+        assert_eq!(
+            Diagnosis::admit(twice, &evidence()).unwrap_err().code(),
+            "repeated_hypothesis"
+        );
     }
 }

@@ -16,28 +16,79 @@ use crate::recovery::Recovery;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "data", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Event {
-    Opened { target: String, family: AlertFamily, alert: Alert },
-    AlertJoined { alert: Alert },
-    AlertResolved { episode: Episode, ends_at: DateTime<Utc> },
+    Opened {
+        target: String,
+        family: AlertFamily,
+        alert: Alert,
+    },
+    AlertJoined {
+        alert: Alert,
+    },
+    AlertResolved {
+        episode: Episode,
+        ends_at: DateTime<Utc>,
+    },
     DiagnosisStarted,
-    EvidenceTaken { evidence: Vec<EvidenceNote>, missing: Vec<MissingEvidence> },
-    Diagnosed { findings: Findings },
-    Planned { plan: PlanRecord },
-    Debated { opinions: Vec<Opinion> },
+    EvidenceTaken {
+        evidence: Vec<EvidenceNote>,
+        missing: Vec<MissingEvidence>,
+    },
+    Diagnosed {
+        findings: Findings,
+    },
+    Planned {
+        plan: PlanRecord,
+    },
+    Debated {
+        opinions: Vec<Opinion>,
+    },
     /// Policy's early look, as policies wrote it. The gate's and the executor's own verdicts count, not this one.
-    Judged { decision: Value },
-    PolicyRefused { by: RefusedBy, code: String, message: String },
-    Requested { request: RequestTicket },
-    Approved { approval: Approval },
-    Rejected { message: String },
-    Expired { message: String },
-    Submitted { execution: ExecutionTicket },
-    Executed { result: ExecutionResult, message: String, report: Value },
-    Recovered { recovery: Recovery },
-    NotRecovered { recovery: Recovery },
-    Subsided { message: String },
-    HandedOver { reason: HandOverReason, message: String, look_at: Vec<String> },
-    Closed { post_mortem: Digest, file: String },
+    Judged {
+        decision: Value,
+    },
+    PolicyRefused {
+        by: RefusedBy,
+        code: String,
+        message: String,
+    },
+    Requested {
+        request: RequestTicket,
+    },
+    Approved {
+        approval: Approval,
+    },
+    Rejected {
+        message: String,
+    },
+    Expired {
+        message: String,
+    },
+    Submitted {
+        execution: ExecutionTicket,
+    },
+    Executed {
+        result: ExecutionResult,
+        message: String,
+        report: Value,
+    },
+    Recovered {
+        recovery: Recovery,
+    },
+    NotRecovered {
+        recovery: Recovery,
+    },
+    Subsided {
+        message: String,
+    },
+    HandedOver {
+        reason: HandOverReason,
+        message: String,
+        look_at: Vec<String>,
+    },
+    Closed {
+        post_mortem: Digest,
+        file: String,
+    },
 }
 
 /// Evidence without its body: the body lies aside, found by digest, erasable without breaking the journal.

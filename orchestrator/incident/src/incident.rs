@@ -73,7 +73,11 @@ impl IncidentId {
     /// Names the incident that this alert opens on this target.
     #[must_use]
     pub fn opened_by(target: &str, alert: &Alert) -> Self {
-        let Episode { source, fingerprint, starts_at } = &alert.episode;
+        let Episode {
+            source,
+            fingerprint,
+            starts_at,
+        } = &alert.episode;
         let family = alert.family();
         let nanos = starts_at.timestamp_nanos_opt().unwrap_or_else(|| starts_at.timestamp());
         let seed = format!("{target}\n{family}\n{source}\n{fingerprint}\n{nanos}");
@@ -97,7 +101,9 @@ impl Incident {
     /// Opens an incident. `None`: the first event of an incident is `Opened` and nothing else.
     #[must_use]
     pub fn open(id: IncidentId, event: &Event) -> Option<Self> {
-        let Event::Opened { target, family, alert } = event else { return None };
+        let Event::Opened { target, family, alert } = event else {
+            return None;
+        };
         Some(Self {
             id,
             target: target.clone(),
@@ -122,7 +128,10 @@ impl Incident {
 
     /// Takes one event in. Recovery after a crash replays the journal through this same function.
     pub fn apply(mut self, event: Event) -> Result<Self, IllegalEvent> {
-        let illegal = || IllegalEvent { state: self.state.as_str().to_owned(), event: event.kind() };
+        let illegal = || IllegalEvent {
+            state: self.state.as_str().to_owned(),
+            event: event.kind(),
+        };
         self.state = self.state.apply(&event).ok_or_else(illegal)?;
         match event {
             Event::Opened { .. } | Event::DiagnosisStarted => {}
@@ -155,7 +164,10 @@ impl Incident {
                 self.recovery = Some(recovery);
             }
             Event::NotRecovered { recovery } => {
-                self.ending = Some(Ending::saying(format!("executed, but not recovered: {}", recovery.signal)));
+                self.ending = Some(Ending::saying(format!(
+                    "executed, but not recovered: {}",
+                    recovery.signal
+                )));
                 self.recovery = Some(recovery);
             }
             Event::PolicyRefused { code, message, .. } => {
@@ -184,7 +196,10 @@ impl Incident {
 
 impl Ending {
     fn saying(message: String) -> Self {
-        Self { message, look_at: Vec::new() }
+        Self {
+            message,
+            look_at: Vec::new(),
+        }
     }
 }
 
@@ -226,7 +241,15 @@ mod tests {
     fn opened() -> Incident {
         let alert = alert();
         let id = IncidentId::opened_by("orders", &alert);
-        Incident::open(id, &Event::Opened { target: "orders".to_owned(), family: alert.family(), alert }).unwrap()
+        Incident::open(
+            id,
+            &Event::Opened {
+                target: "orders".to_owned(),
+                family: alert.family(),
+                alert,
+            },
+        )
+        .unwrap()
     }
 
     fn recovery() -> Recovery {
@@ -244,31 +267,62 @@ mod tests {
     }
 
     fn way_to_recovery() -> Vec<Event> {
-        let findings = Findings { author: Author::Offline, hypotheses: vec![], rejected: vec![] };
-        let draft = PlanDraft { runbook: "r".to_owned(), version: 1, parameters: BTreeMap::new() };
+        let findings = Findings {
+            author: Author::Offline,
+            hypotheses: vec![],
+            rejected: vec![],
+        };
+        let draft = PlanDraft {
+            runbook: "r".to_owned(),
+            version: 1,
+            parameters: BTreeMap::new(),
+        };
         let digest = Digest::of(b"plan");
-        let plan = PlanRecord { draft, digest, text: "{}".to_owned(), not_taken: vec![] };
+        let plan = PlanRecord {
+            draft,
+            digest,
+            text: "{}".to_owned(),
+            not_taken: vec![],
+        };
         let request = RequestTicket {
             request_id: "req-1".to_owned(),
             plan_digest: digest,
             approval_url: "http://127.0.0.1/requests/req-1".to_owned(),
             expires_at: "2026-11-22T10:26:16Z".to_owned(),
         };
-        let approval = Approval { token_hash: Digest::of(b"token"), approvers: vec!["ana".to_owned()] };
-        let execution = ExecutionTicket { execution_id: "exe-1".to_owned(), order_id: "ord-1".to_owned() };
+        let approval = Approval {
+            token_hash: Digest::of(b"token"),
+            approvers: vec!["ana".to_owned()],
+        };
+        let execution = ExecutionTicket {
+            execution_id: "exe-1".to_owned(),
+            order_id: "ord-1".to_owned(),
+        };
         vec![
             Event::DiagnosisStarted,
-            Event::EvidenceTaken { evidence: vec![], missing: vec![] },
+            Event::EvidenceTaken {
+                evidence: vec![],
+                missing: vec![],
+            },
             Event::Diagnosed { findings },
             Event::Planned { plan },
             Event::Debated { opinions: vec![] },
-            Event::Judged { decision: json!({"allow": true}) },
+            Event::Judged {
+                decision: json!({"allow": true}),
+            },
             Event::Requested { request },
             Event::Approved { approval },
             Event::Submitted { execution },
-            Event::Executed { result: ExecutionResult::Done, message: "done".to_owned(), report: json!({}) },
+            Event::Executed {
+                result: ExecutionResult::Done,
+                message: "done".to_owned(),
+                report: json!({}),
+            },
             Event::Recovered { recovery: recovery() },
-            Event::Closed { post_mortem: Digest::of(b"text"), file: "inc.md".to_owned() },
+            Event::Closed {
+                post_mortem: Digest::of(b"text"),
+                file: "inc.md".to_owned(),
+            },
         ]
     }
 
@@ -300,7 +354,12 @@ mod tests {
                 incident = incident.apply(earlier.clone()).unwrap();
             }
             if let Some(next) = events.get(skipped.saturating_add(1)) {
-                assert!(incident.clone().apply(next.clone()).is_err(), "{} came without {}", next.kind(), event.kind());
+                assert!(
+                    incident.clone().apply(next.clone()).is_err(),
+                    "{} came without {}",
+                    next.kind(),
+                    event.kind()
+                );
             }
             let once = incident.apply(event.clone()).unwrap();
             assert!(once.apply(event.clone()).is_err(), "{} came twice", event.kind());
@@ -314,7 +373,9 @@ mod tests {
             executing = executing.apply(event).unwrap();
         }
         assert_eq!(executing.state, State::Executing);
-        let subsided = Event::Subsided { message: "the alert ended".to_owned() };
+        let subsided = Event::Subsided {
+            message: "the alert ended".to_owned(),
+        };
         assert!(executing.clone().apply(subsided).is_err());
         let failed = Event::Executed {
             result: ExecutionResult::RollbackFailed,
@@ -343,7 +404,13 @@ mod tests {
         };
         let ended = opened().apply(hand_over()).unwrap();
         let refused = ended.apply(hand_over()).unwrap_err();
-        assert_eq!(refused, IllegalEvent { state: "handed_over".to_owned(), event: "incident.handed_over" });
+        assert_eq!(
+            refused,
+            IllegalEvent {
+                state: "handed_over".to_owned(),
+                event: "incident.handed_over"
+            }
+        );
     }
 
     #[test]

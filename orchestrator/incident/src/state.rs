@@ -85,8 +85,23 @@ impl State {
 
     /// Every word that [`State::as_str`] can say.
     pub const WORDS: [&'static str; 17] = [
-        "detected", "diagnosing", "planning", "debating", "policy", "awaiting_approval", "executing", "verifying", "resolved", "subsided",
-        "refused", "rejected", "expired", "rolled_back", "rollback_failed", "handed_over", "closed",
+        "detected",
+        "diagnosing",
+        "planning",
+        "debating",
+        "policy",
+        "awaiting_approval",
+        "executing",
+        "verifying",
+        "resolved",
+        "subsided",
+        "refused",
+        "rejected",
+        "expired",
+        "rolled_back",
+        "rollback_failed",
+        "handed_over",
+        "closed",
     ];
 
     /// The state's word: what `--until`, the journal and the pages say.

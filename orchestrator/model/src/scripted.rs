@@ -22,7 +22,10 @@ impl Scripted {
 
     #[must_use]
     pub fn ending(answers: impl IntoIterator<Item = Result<String, ModelError>>) -> Self {
-        Self { answers: Mutex::new(answers.into_iter().collect()), asked: Mutex::default() }
+        Self {
+            answers: Mutex::new(answers.into_iter().collect()),
+            asked: Mutex::default(),
+        }
     }
 
     /// Every request so far, oldest first.
@@ -42,7 +45,10 @@ impl Model for Scripted {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request);
         let next = self.answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let text = next.unwrap_or_else(|| Err(ModelError::Unreachable("the script is over".to_owned())))?;
-        Ok(Answer { text, usage: Usage::default() })
+        Ok(Answer {
+            text,
+            usage: Usage::default(),
+        })
     }
 }
 

@@ -30,7 +30,12 @@ pub(crate) fn assemble(config: Config, stop: CancellationToken) -> Result<Pipeli
         origin: format!("countersign/{}", config.orchestrator.id),
         publish: config.publish(),
     })
-    .with_context(|| format!("could not open the state in `{}`", config.orchestrator.state_dir.display()))?;
+    .with_context(|| {
+        format!(
+            "could not open the state in `{}`",
+            config.orchestrator.state_dir.display()
+        )
+    })?;
     Ok(Pipeline {
         toolbelt: Toolbelt::new(&config),
         gate: Gate::new(&config.gate),

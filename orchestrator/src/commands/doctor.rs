@@ -7,55 +7,83 @@ use serde_json::Value;
 
 use crate::config::{Config, TargetSection};
 use crate::gate::Gate;
+use crate::terminal::print_line;
 use crate::toolbelt::Toolbelt;
 
-pub(crate) async fn doctor(config: &Config) -> ExitCode {
+pub(crate) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
     let mut findings = vec![catalog(config), policy(config), bearer(config)];
     let toolbelt = Toolbelt::new(config);
     for (name, result) in toolbelt.start().await {
-        findings.push((format!("server {name}"), result.map(|()| "answers".to_owned()).map_err(|e| crate::chain(&e))));
+        findings.push((
+            format!("server {name}"),
+            result.map(|()| "answers".to_owned()).map_err(|e| crate::chain(&e)),
+        ));
     }
     for target in &config.targets {
         findings.push((format!("target {}", target.name), identity(&toolbelt, target).await));
     }
     let gate = Gate::new(&config.gate);
-    findings.push(("approval-gate".to_owned(), gate.start().await.map(|()| "answers".to_owned()).map_err(|e| crate::chain(&e))));
+    findings.push((
+        "approval-gate".to_owned(),
+        gate.start()
+            .await
+            .map(|()| "answers".to_owned())
+            .map_err(|e| crate::chain(&e)),
+    ));
     tokio::join!(toolbelt.stop(), gate.stop());
 
     let mut code = ExitCode::Done;
     for (what, result) in findings {
         match result {
-            Ok(word) => println!("ok      {what}: {word}"),
+            Ok(word) => print_line(&format!("ok      {what}: {word}"))?,
             Err(why) => {
-                println!("FAILED  {what}: {}", kit::text::clean(&why, 500));
+                print_line(&format!("FAILED  {what}: {}", kit::text::clean(&why, 500)))?;
                 code = ExitCode::Failed;
             }
         }
     }
-    code
+    Ok(code)
 }
 
 type Finding = (String, Result<String, String>);
 
 fn catalog(config: &Config) -> Finding {
-    let loaded = config.catalog.dir.as_ref().map_or_else(Catalog::shipped, |dir| Catalog::load(dir));
+    let loaded = config
+        .catalog
+        .dir
+        .as_ref()
+        .map_or_else(Catalog::shipped, |dir| Catalog::load(dir));
     let word = loaded.map(|catalog| format!("{} runbooks, {}", catalog.iter().count(), catalog.digest()));
     ("catalog".to_owned(), word.map_err(|e| crate::chain(&e)))
 }
 
 fn policy(config: &Config) -> Finding {
-    let loaded = config.policy.dir.as_ref().map_or_else(Policy::shipped, |dir| Policy::load(dir));
-    ("policy".to_owned(), loaded.map(|policy| policy.digest().to_string()).map_err(|e| crate::chain(&e)))
+    let loaded = config
+        .policy
+        .dir
+        .as_ref()
+        .map_or_else(Policy::shipped, |dir| Policy::load(dir));
+    (
+        "policy".to_owned(),
+        loaded
+            .map(|policy| policy.digest().to_string())
+            .map_err(|e| crate::chain(&e)),
+    )
 }
 
 fn bearer(config: &Config) -> Finding {
     let file = &config.orchestrator.bearer_file;
     let word = std::fs::read_to_string(file).map(|_| "readable".to_owned());
-    ("bearer".to_owned(), word.map_err(|e| format!("`{}`: {e}", file.display())))
+    (
+        "bearer".to_owned(),
+        word.map_err(|e| format!("`{}`: {e}", file.display())),
+    )
 }
 
 async fn identity(toolbelt: &Toolbelt, target: &TargetSection) -> Result<String, String> {
-    let answer = toolbelt.ask_kind(target, "postgres-readonly", "server_identity", Value::Null).await;
+    let answer = toolbelt
+        .ask_kind(target, "postgres-readonly", "server_identity", Value::Null)
+        .await;
     let answer = answer.map_err(|e| crate::chain(&e))?;
     let word = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (database, system_identifier) = (word("database"), word("system_identifier"));
@@ -63,7 +91,9 @@ async fn identity(toolbelt: &Toolbelt, target: &TargetSection) -> Result<String,
         return Err(format!("it is database `{database}`, not `{}`", target.database));
     }
     match &target.system_identifier {
-        Some(wanted) if *wanted != system_identifier => Err(format!("it is system `{system_identifier}`, not `{wanted}`")),
+        Some(wanted) if *wanted != system_identifier => {
+            Err(format!("it is system `{system_identifier}`, not `{wanted}`"))
+        }
         _ => Ok(format!("database {database}, system {system_identifier}")),
     }
 }

@@ -9,15 +9,19 @@ use serde_json::json;
 use store::{StoreError, Viewer};
 
 use crate::post_mortem::in_words;
+use crate::terminal::print_line;
 
 pub(crate) fn list(state_dir: &Path, json: bool) -> Result<ExitCode> {
     let incidents = viewer(state_dir)?.list().context("could not read the incidents")?;
     if json {
-        println!("{}", serde_json::to_string(&incidents)?);
+        print_line(&serde_json::to_string(&incidents)?)?;
         return Ok(ExitCode::Done);
     }
     for one in incidents {
-        println!("{}  {}  {}  {}  {}", one.id, one.opened_at, one.target, one.family, one.state);
+        print_line(&format!(
+            "{}  {}  {}  {}  {}",
+            one.id, one.opened_at, one.target, one.family, one.state
+        ))?;
     }
     Ok(ExitCode::Done)
 }
@@ -35,16 +39,19 @@ pub(crate) fn show(state_dir: &Path, id: &str, json: bool) -> Result<ExitCode> {
     };
     let entries = viewer.timeline(&id).context("could not read the journal")?;
     if json {
-        println!("{}", json!({"incident": incident, "journal": entries}));
+        print_line(&json!({"incident": incident, "journal": entries}).to_string())?;
         return Ok(ExitCode::Done);
     }
-    println!("{}  {}  {}", incident.id, incident.target, incident.state);
+    print_line(&format!("{}  {}  {}", incident.id, incident.target, incident.state))?;
     for entry in entries {
         let words = Event::parse(&entry.kind, entry.data).map_or_else(|_| entry.kind.clone(), |event| in_words(&event));
-        println!("{}  {}", entry.at, kit::text::clean(&words, 300));
+        print_line(&format!("{}  {}", entry.at, kit::text::clean(&words, 300)))?;
     }
     if let Some(request) = incident.request.filter(|_| incident.approval.is_none()) {
-        println!("to be approved at {}", kit::text::clean(&request.approval_url, 300));
+        print_line(&format!(
+            "to be approved at {}",
+            kit::text::clean(&request.approval_url, 300)
+        ))?;
     }
     Ok(ExitCode::Done)
 }

@@ -24,7 +24,9 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
         Outcome::Resolved | Outcome::Subsided | Outcome::HandedOver(HandOverReason::NoDatabaseAction) => ExitCode::Done,
         Outcome::Refused => ExitCode::Denied,
         Outcome::Rejected | Outcome::Expired => ExitCode::NotApproved,
-        Outcome::RolledBack | Outcome::HandedOver(HandOverReason::NotRecovered | HandOverReason::ExecutionStopped) => ExitCode::RolledBack,
+        Outcome::RolledBack | Outcome::HandedOver(HandOverReason::NotRecovered | HandOverReason::ExecutionStopped) => {
+            ExitCode::RolledBack
+        }
         Outcome::RollbackFailed => ExitCode::RollbackFailed,
         Outcome::HandedOver(
             HandOverReason::Unexplained

@@ -9,12 +9,19 @@ use runbooks::Digest;
 use store::Viewer;
 
 use crate::post_mortem::file_in;
+use crate::terminal::print;
 
 pub(crate) fn postmortem(state_dir: &Path, id: &str) -> Result<ExitCode> {
-    let viewer = Viewer::open(state_dir).with_context(|| format!("could not open the state in `{}`", state_dir.display()))?;
-    let incident = viewer.incident(&IncidentId::named(id)).context("could not read the incident")?;
+    let viewer =
+        Viewer::open(state_dir).with_context(|| format!("could not open the state in `{}`", state_dir.display()))?;
+    let incident = viewer
+        .incident(&IncidentId::named(id))
+        .context("could not read the incident")?;
     let Some(digest) = incident.post_mortem else {
-        eprintln!("`{id}` is `{}`: its post-mortem is written when it closes", incident.state);
+        eprintln!(
+            "`{id}` is `{}`: its post-mortem is written when it closes",
+            incident.state
+        );
         return Ok(ExitCode::Failed);
     };
     let file = file_in(state_dir, &incident.id);
@@ -23,6 +30,6 @@ pub(crate) fn postmortem(state_dir: &Path, id: &str) -> Result<ExitCode> {
         eprintln!("`{}` is not what the journal has the digest of", file.display());
         return Ok(ExitCode::NotVerified);
     }
-    print!("{}", String::from_utf8_lossy(&text));
+    print(&String::from_utf8_lossy(&text))?;
     Ok(ExitCode::Done)
 }

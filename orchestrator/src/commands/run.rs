@@ -12,6 +12,7 @@ use super::exit_code;
 use crate::config::Config;
 use crate::intake::receive;
 use crate::stage::Halt;
+use crate::terminal::print_line;
 
 pub(crate) async fn run(config: Config, alert: &Path, until: Option<&str>, json: bool) -> Result<ExitCode> {
     let delivery = parse_alertmanager(&read(alert)?).context("could not read the alert")?;
@@ -25,8 +26,12 @@ pub(crate) async fn run(config: Config, alert: &Path, until: Option<&str>, json:
             worst = ExitCode::Failed;
             continue;
         };
-        let received = receive(&pipeline, target, alert).await.context("could not take the alert")?;
-        let Some(id) = received.incident.filter(|id| !driven.contains(id)) else { continue };
+        let received = receive(&pipeline, target, alert)
+            .await
+            .context("could not take the alert")?;
+        let Some(id) = received.incident.filter(|id| !driven.contains(id)) else {
+            continue;
+        };
         driven.push(id.clone());
         match pipeline.drive(&id, until).await {
             Ok(incident) => {
@@ -47,7 +52,9 @@ pub(crate) async fn run(config: Config, alert: &Path, until: Option<&str>, json:
 fn read(alert: &Path) -> Result<Vec<u8>> {
     if alert.as_os_str() == "-" {
         let mut body = Vec::new();
-        std::io::stdin().read_to_end(&mut body).context("could not read stdin")?;
+        std::io::stdin()
+            .read_to_end(&mut body)
+            .context("could not read stdin")?;
         Ok(body)
     } else {
         std::fs::read(alert).with_context(|| format!("could not read `{}`", alert.display()))
@@ -56,11 +63,11 @@ fn read(alert: &Path) -> Result<Vec<u8>> {
 
 fn print(incident: &Incident, json: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string(incident)?);
+        print_line(&serde_json::to_string(incident)?)?;
     } else {
-        println!("{} {}", incident.id, incident.state);
+        print_line(&format!("{} {}", incident.id, incident.state))?;
         if let Some(ending) = &incident.ending {
-            println!("{}", ending.message);
+            print_line(&ending.message)?;
         }
     }
     Ok(())

@@ -40,7 +40,9 @@ impl Service {
         let section = &config.orchestrator;
         let bearer = read_bearer(&section.bearer_file)?;
         let listen = section.listen;
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("could not listen on `{listen}`"))?;
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("could not listen on `{listen}`"))?;
         let address = listener.local_addr().context("the listener has no address")?;
 
         let pipeline = Arc::new(assemble(config, stop.clone())?);
@@ -50,21 +52,38 @@ impl Service {
         for (name, result) in servers.into_iter().chain([("approval-gate".to_owned(), gate)]) {
             match result {
                 Ok(()) => tracing::info!(server = name, "connected"),
-                Err(error) => tracing::warn!(server = name, code = error.code(), error = crate::chain(&error), "not there yet"),
+                Err(error) => tracing::warn!(
+                    server = name,
+                    code = error.code(),
+                    error = crate::chain(&error),
+                    "not there yet"
+                ),
             }
         }
         let resumed = workers.resume().context("could not read the open incidents")?;
         tracing::info!(%address, resumed, "taking alerts");
-        let intake = Intake { pipeline: Arc::clone(&pipeline), workers: Arc::clone(&workers), bearer };
+        let intake = Intake {
+            pipeline: Arc::clone(&pipeline),
+            workers: Arc::clone(&workers),
+            bearer,
+        };
         let app = routes(Arc::new(intake));
         let serving = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
-        Ok(Self { pipeline, address, workers, http: tokio::spawn(async move { serving.await }) })
+        Ok(Self {
+            pipeline,
+            address,
+            workers,
+            http: tokio::spawn(async move { serving.await }),
+        })
     }
 
     /// Stops taking alerts, lets each worker put its incident down, and ends the servers that were started.
     pub async fn stop(self) -> Result<()> {
         self.pipeline.stop.cancel();
-        self.http.await.context("the listener broke")?.context("the listener broke")?;
+        self.http
+            .await
+            .context("the listener broke")?
+            .context("the listener broke")?;
         self.workers.finish().await;
         tokio::join!(self.pipeline.toolbelt.stop(), self.pipeline.gate.stop());
         Ok(())
@@ -72,9 +91,14 @@ impl Service {
 }
 
 fn read_bearer(file: &Path) -> Result<Digest> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("could not read the bearer `{}`", file.display()))?;
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("could not read the bearer `{}`", file.display()))?;
     let bearer = text.trim();
-    anyhow::ensure!(bearer.len() >= 16, "the bearer in `{}` is shorter than 16 characters", file.display());
+    anyhow::ensure!(
+        bearer.len() >= 16,
+        "the bearer in `{}` is shorter than 16 characters",
+        file.display()
+    );
     Ok(Digest::of(bearer.as_bytes()))
 }
 

@@ -12,7 +12,7 @@ pub(super) enum Answer {
 
 /// Asks on stderr and waits for a line on stdin. A closed stdin is a no.
 pub(super) async fn ask(question: &str) -> Result<Answer> {
-    eprint!("{question} [y/N] ");
+    write!(std::io::stderr(), "{question} [y/N] ")?;
     std::io::stderr().flush()?;
     let (tell, told) = tokio::sync::oneshot::channel();
     // A thread of its own: it may be left behind in the middle of a read when the demo is interrupted.
@@ -22,5 +22,9 @@ pub(super) async fn ask(question: &str) -> Result<Answer> {
         let _ = tell.send(read);
     });
     let line = told.await.context("stdin broke")?.context("stdin broke")?;
-    Ok(if matches!(line.trim(), "y" | "Y" | "yes") { Answer::Yes } else { Answer::No })
+    Ok(if matches!(line.trim(), "y" | "Y" | "yes") {
+        Answer::Yes
+    } else {
+        Answer::No
+    })
 }

@@ -1,14 +1,16 @@
 //! Shows the plan and signs for the person who said yes, with `approval-gate` itself and the key made for the demo.
 
 use anyhow::{Context, Result};
-use incident::RequestTicket;
+use incident::{Event, Opinion, RequestTicket, Verdict};
 use runbooks::{Action, PlanDocument, Rollback};
 use tokio::process::Command;
+use tokio::sync::broadcast::Receiver;
 
 use super::approver::{Answer, ask};
 use super::binaries::Binaries;
 use super::identities::{APPROVER, Identities, run};
 use super::story::Story;
+use crate::progress::Progress;
 
 /// What is needed to sign.
 pub(super) struct Approving<'a> {
@@ -19,9 +21,20 @@ pub(super) struct Approving<'a> {
 }
 
 impl Approving<'_> {
-    /// Asks, and hands the decision to the gate.
-    pub async fn decide(&self, story: &mut Story, request: &RequestTicket) -> Result<()> {
-        let answer = if self.unattended { Answer::Yes } else { ask("Do you sign this plan?").await? };
+    /// Asks, and hands the decision to the gate. Whoever signs in another terminal meanwhile answers the question too.
+    pub async fn decide(&self, story: &mut Story, request: &RequestTicket, events: Receiver<Progress>) -> Result<()> {
+        let answer = if self.unattended {
+            Answer::Yes
+        } else {
+            story.show(&format!("or, in another terminal:  {}", self.command_line(request)));
+            tokio::select! {
+                answer = ask("Do you sign this plan?") => answer?,
+                () = decided_elsewhere(events) => {
+                    story.say("decided elsewhere");
+                    return Ok(());
+                }
+            }
+        };
         story.mark("decided");
         let key = &self.identities.approver_key;
         let mut command = Command::new(&self.binaries.approval_gate);
@@ -29,7 +42,9 @@ impl Approving<'_> {
             Answer::Yes => command.args(["approve", &request.request_id, "--yes"]),
             Answer::No => command.args(["reject", &request.request_id, "--reason", "refused in the demo"]),
         };
-        command.args(["--gate", self.gate_url, "--approver", APPROVER, "--key"]).arg(key);
+        command
+            .args(["--gate", self.gate_url, "--approver", APPROVER, "--key"])
+            .arg(key);
         run(&mut command).await.context("the decision did not reach the gate")?;
         story.say(match answer {
             Answer::Yes => "signed with the demo's key by `approval-gate approve`",
@@ -37,6 +52,25 @@ impl Approving<'_> {
         });
         Ok(())
     }
+
+    fn command_line(&self, request: &RequestTicket) -> String {
+        let gate = self.binaries.approval_gate.display();
+        let key = self.identities.approver_key.display();
+        format!(
+            "{gate} approve {} --gate {} --key {key}",
+            request.request_id, self.gate_url
+        )
+    }
+}
+
+/// Returns when the incident goes on without us.
+async fn decided_elsewhere(mut events: Receiver<Progress>) {
+    while let Ok(Progress { event, .. }) = events.recv().await {
+        if !matches!(event, Event::AlertJoined { .. } | Event::AlertResolved { .. }) {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// The plan as a person reads it: each statement exactly as it will be sent.
@@ -55,7 +89,20 @@ pub(super) fn show_plan(story: &Story, plan: &PlanDocument, digest: &str, reques
         story.show(&format!("rollback  {undo}"));
     }
     for radius in &plan.blast_radius {
-        let expected = radius.expected.as_ref().map(|n| format!(", {n} expected")).unwrap_or_default();
+        let expected = radius
+            .expected
+            .as_ref()
+            .map(|n| format!(", {n} expected"))
+            .unwrap_or_default();
         story.show(&format!("reach     at most {} {}{expected}", radius.limit, radius.unit));
+    }
+}
+
+/// What speaks against the plan belongs before the eyes of whoever signs it.
+pub(super) fn show_objections(story: &Story, opinions: &[Opinion]) {
+    for opinion in opinions.iter().filter(|opinion| opinion.verdict == Verdict::Object) {
+        for reason in &opinion.reasons {
+            story.show(&format!("{} objects: {}", opinion.agent, reason.says));
+        }
     }
 }

@@ -18,7 +18,11 @@ impl Binaries {
         let names = ["approval-gate", "executor", "postgres-readonly", "runbook-catalog"];
         let missing: Vec<&str> = names.into_iter().filter(|name| !beside.join(name).is_file()).collect();
         if !missing.is_empty() {
-            bail!("{} not found beside {}; build everything with `cargo build --workspace`", missing.join(", "), own.display());
+            bail!(
+                "{} not found beside {}; build everything with `cargo build --workspace`",
+                missing.join(", "),
+                own.display()
+            );
         }
         let at = |name: &str| Path::join(beside, name);
         Ok(Self {

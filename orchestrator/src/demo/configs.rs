@@ -29,7 +29,9 @@ pub(super) struct Configs {
 impl Configs {
     /// Writes the secrets and the gate's file; the others need the gate's address.
     pub async fn write(folder: &Path, database: &Database, identities: &Identities) -> Result<Self> {
-        let system_identifier = database.ask("SELECT system_identifier FROM pg_control_system()").await?;
+        let system_identifier = database
+            .ask("SELECT system_identifier FROM pg_control_system()")
+            .await?;
         let alert_bearer = random_word();
         let configs = Self {
             folder: folder.to_owned(),

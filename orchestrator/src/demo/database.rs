@@ -29,7 +29,12 @@ pub(super) struct Database {
 
 impl Database {
     /// Makes the cluster and starts it. `settings` are `name=value`.
-    pub async fn start(server: &ServerBinaries, folder: &Path, settings: &[&str], children: &mut Children) -> Result<Self> {
+    pub async fn start(
+        server: &ServerBinaries,
+        folder: &Path,
+        settings: &[&str],
+        children: &mut Children,
+    ) -> Result<Self> {
         let user = ServerUser::choose()?;
         let port = free_port()?;
         let home = folder.join("postgres");
@@ -49,7 +54,13 @@ impl Database {
         let made = user
             .command(&server.initdb)
             .current_dir(&home)
-            .args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"])
+            .args([
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+                "--no-instructions",
+            ])
             .args(["-U", ADMIN, "-D"])
             .arg(&data)
             .arg("--pwfile")
@@ -57,20 +68,42 @@ impl Database {
             .output()
             .await
             .context("could not run initdb")?;
-        ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr).trim());
+        ensure!(
+            made.status.success(),
+            "initdb failed: {}",
+            String::from_utf8_lossy(&made.stderr).trim()
+        );
 
         let log = folder.join("logs").join("postgres.log");
         let log_file = std::fs::File::create(&log)?;
         let mut command = user.command(&server.postgres);
-        command.current_dir(&home).arg("-D").arg(&data).arg("-p").arg(port.to_string());
-        let fixed = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "log_line_prefix=%m [%p] %a "];
+        command
+            .current_dir(&home)
+            .arg("-D")
+            .arg(&data)
+            .arg("-p")
+            .arg(port.to_string());
+        let fixed = [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "fsync=off",
+            "log_line_prefix=%m [%p] %a ",
+        ];
         for setting in fixed.iter().chain(settings) {
             command.args(["-c", setting]);
         }
-        command.stdin(Stdio::null()).stdout(log_file.try_clone()?).stderr(log_file);
+        command
+            .stdin(Stdio::null())
+            .stdout(log_file.try_clone()?)
+            .stderr(log_file);
         children.adopt_postgres(command.spawn().context("could not start postgres")?);
 
-        let database = Self { port, psql: server.psql.clone(), passwords, log };
+        let database = Self {
+            port,
+            psql: server.psql.clone(),
+            passwords,
+            log,
+        };
         database.wait_until_ready(server, children).await?;
         database.ask_in(ADMIN, &format!("CREATE DATABASE {DATABASE}")).await?;
         Ok(database)
@@ -79,7 +112,8 @@ impl Database {
     /// Makes a login role with a password of its own.
     pub async fn create_role(&mut self, role: &str) -> Result<()> {
         let password = random_word();
-        self.ask(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'")).await?;
+        self.ask(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'"))
+            .await?;
         self.passwords.insert(role.to_owned(), password);
         Ok(())
     }
@@ -87,7 +121,8 @@ impl Database {
     /// Gives a role that exists a password, so that it can log in here.
     pub async fn let_in(&mut self, role: &str) -> Result<()> {
         let password = random_word();
-        self.ask(&format!("ALTER ROLE \"{role}\" LOGIN PASSWORD '{password}'")).await?;
+        self.ask(&format!("ALTER ROLE \"{role}\" LOGIN PASSWORD '{password}'"))
+            .await?;
         self.passwords.insert(role.to_owned(), password);
         Ok(())
     }
@@ -95,7 +130,10 @@ impl Database {
     /// A connection string with its password, for a file that only we can read.
     pub fn dsn(&self, role: &str) -> Result<String> {
         let password = self.password(role)?;
-        Ok(format!("postgres://{role}:{password}@127.0.0.1:{}/{DATABASE}?sslmode=disable", self.port))
+        Ok(format!(
+            "postgres://{role}:{password}@127.0.0.1:{}/{DATABASE}?sslmode=disable",
+            self.port
+        ))
     }
 
     /// psql as this role, with nothing asked yet.
@@ -124,13 +162,21 @@ impl Database {
     pub async fn run_script(&self, script: &str) -> Result<()> {
         use tokio::io::AsyncWriteExt;
         let mut command = self.psql(ADMIN, "demo")?;
-        command.args(["-v", "ON_ERROR_STOP=1", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .args(["-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().context("could not run psql")?;
         let mut stdin = child.stdin.take().context("psql has no stdin")?;
         stdin.write_all(script.as_bytes()).await?;
         drop(stdin);
         let output = child.wait_with_output().await?;
-        ensure!(output.status.success(), "psql refused a script: {}", String::from_utf8_lossy(&output.stderr).trim());
+        ensure!(
+            output.status.success(),
+            "psql refused a script: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
         Ok(())
     }
 
@@ -142,7 +188,11 @@ impl Database {
             .output()
             .await
             .context("could not run psql")?;
-        ensure!(output.status.success(), "`{sql}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        ensure!(
+            output.status.success(),
+            "`{sql}` failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
@@ -150,22 +200,33 @@ impl Database {
         let ready = async {
             loop {
                 let port = self.port.to_string();
-                let asked = Command::new(&server.pg_isready).args(["-q", "-h", "127.0.0.1", "-p", &port]).status().await;
+                let asked = Command::new(&server.pg_isready)
+                    .args(["-q", "-h", "127.0.0.1", "-p", &port])
+                    .status()
+                    .await;
                 if asked.context("could not run pg_isready")?.success() {
                     return Ok(());
                 }
                 if !children.ended().is_empty() {
-                    bail!("postgres ended at once: {}", std::fs::read_to_string(&self.log).unwrap_or_default().trim());
+                    bail!(
+                        "postgres ended at once: {}",
+                        std::fs::read_to_string(&self.log).unwrap_or_default().trim()
+                    );
                 }
                 // PostgreSQL says nowhere but in its log that it is ready; asking is what pg_ctl does too.
                 tokio::time::sleep(BETWEEN_TRIES).await;
             }
         };
-        tokio::time::timeout(START_TIMEOUT, ready).await.context("postgres did not start in time")?
+        tokio::time::timeout(START_TIMEOUT, ready)
+            .await
+            .context("postgres did not start in time")?
     }
 
     fn password(&self, role: &str) -> Result<&str> {
-        self.passwords.get(role).map(String::as_str).with_context(|| format!("role `{role}` has no password here"))
+        self.passwords
+            .get(role)
+            .map(String::as_str)
+            .with_context(|| format!("role `{role}` has no password here"))
     }
 }
 

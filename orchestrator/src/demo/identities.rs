@@ -33,8 +33,18 @@ impl Identities {
         let approvers = folder.join("approvers.json");
         let addition = format!("{APPROVER}={}", approver_key.with_extension("pub").display());
         let gate = &binaries.approval_gate;
-        run(Command::new(gate).args(["approvers", "propose", "--valid-days", "1", "--add", &addition, "--out"]).arg(&proposal)).await?;
-        run(Command::new(gate).args(["approvers", "sign"]).arg(&proposal).arg("--key").arg(&admin_key).arg("--out").arg(&approvers)).await?;
+        run(Command::new(gate)
+            .args(["approvers", "propose", "--valid-days", "1", "--add", &addition, "--out"])
+            .arg(&proposal))
+        .await?;
+        run(Command::new(gate)
+            .args(["approvers", "sign"])
+            .arg(&proposal)
+            .arg("--key")
+            .arg(&admin_key)
+            .arg("--out")
+            .arg(&approvers))
+        .await?;
         Ok(Self {
             admin_public: public_half(&admin_key)?,
             gate_public: public_half(&gate_key)?,
@@ -47,7 +57,10 @@ impl Identities {
 
 async fn make_key(keys: &Path, name: &str) -> Result<PathBuf> {
     let file = keys.join(name);
-    run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&file)).await?;
+    run(Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+        .arg(&file))
+    .await?;
     Ok(file)
 }
 

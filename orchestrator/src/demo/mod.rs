@@ -30,6 +30,8 @@ use faults::Scenario;
 use server_binaries::ServerBinaries;
 use story::Story;
 
+use crate::terminal::print_line;
+
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `orchestrator demo`
@@ -52,11 +54,14 @@ pub struct DemoArgs {
 /// Plays one incident; everything that was started is ended again, however it goes.
 pub(crate) async fn run(args: &DemoArgs) -> Result<ExitCode> {
     if args.incident == "list" {
-        list(args.json);
+        list(args.json)?;
         return Ok(ExitCode::Done);
     }
     let Some(scenario) = Scenario::named(&args.incident) else {
-        eprintln!("error: there is no incident `{}`; `--incident list` shows what there is", args.incident);
+        eprintln!(
+            "error: there is no incident `{}`; `--incident list` shows what there is",
+            args.incident
+        );
         return Ok(ExitCode::Usage);
     };
     let (binaries, server) = match (Binaries::find(), ServerBinaries::find()) {
@@ -67,12 +72,22 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<ExitCode> {
         }
     };
     let stop = kit::shutdown::on_signal().context("could not listen for signals")?;
-    let folder = tempfile::Builder::new().prefix("countersign-demo-").tempdir().context("could not make a working folder")?;
+    let folder = tempfile::Builder::new()
+        .prefix("countersign-demo-")
+        .tempdir()
+        .context("could not make a working folder")?;
     let mut story = Story::new(args.json);
     let mut children = Children::default();
     let mut service = None;
 
-    let stage = play::Stage { scenario, binaries: &binaries, server: &server, folder: folder.path(), args, stop: stop.child_token() };
+    let stage = play::Stage {
+        scenario,
+        binaries: &binaries,
+        server: &server,
+        folder: folder.path(),
+        args,
+        stop: stop.child_token(),
+    };
     let played = tokio::select! {
         played = stage.play(&mut story, &mut children, &mut service) => played,
         () = stop.cancelled() => Err(anyhow::anyhow!("interrupted")),
@@ -102,13 +117,15 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<ExitCode> {
     }
 }
 
-fn list(json: bool) {
+fn list(json: bool) -> std::io::Result<()> {
     if json {
-        let names: Vec<_> = Scenario::ALL.iter().map(|one| serde_json::json!({"name": one.name(), "about": one.about()})).collect();
-        println!("{}", serde_json::Value::Array(names));
-        return;
+        let names: Vec<_> = Scenario::ALL
+            .iter()
+            .map(|one| serde_json::json!({"name": one.name(), "about": one.about()}))
+            .collect();
+        return print_line(&serde_json::Value::Array(names).to_string());
     }
-    for one in Scenario::ALL {
-        println!("{:<30}{}", one.name(), one.about());
-    }
+    Scenario::ALL
+        .iter()
+        .try_for_each(|one| print_line(&format!("{:<30}{}", one.name(), one.about())))
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::faults::Scenario;
 use super::story::{Story, whole_ms};
 use crate::commands::exit_code;
+use crate::terminal::print_line;
 
 /// Where post-mortems of demos are left: under the folder the demo was started in.
 const OUT: &str = "demo-run";
@@ -31,13 +32,26 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub fn new(scenario: Scenario, incident: &Incident, story: &Story, asked: Vec<Asked>, post_mortem: &str) -> Result<Self> {
+    pub fn new(
+        scenario: Scenario,
+        incident: &Incident,
+        story: &Story,
+        asked: Vec<Asked>,
+        post_mortem: &str,
+    ) -> Result<Self> {
         let file = PathBuf::from(OUT).join(format!("{}.md", incident.id));
         std::fs::create_dir_all(OUT).with_context(|| format!("could not make `{OUT}`"))?;
         std::fs::write(&file, post_mortem).with_context(|| format!("could not write `{}`", file.display()))?;
         let span = |from: &str, to: &str| story.between(from, to).map(whole_ms);
-        let plan: Option<PlanDocument> = incident.plan.as_ref().and_then(|plan| serde_json::from_str(&plan.text).ok());
-        let script: Vec<String> = plan.iter().flat_map(|plan| &plan.steps).map(|step| statement(&step.action)).collect();
+        let plan: Option<PlanDocument> = incident
+            .plan
+            .as_ref()
+            .and_then(|plan| serde_json::from_str(&plan.text).ok());
+        let script: Vec<String> = plan
+            .iter()
+            .flat_map(|plan| &plan.steps)
+            .map(|step| statement(&step.action))
+            .collect();
         let outcome = incident.state.outcome();
         let recovered = outcome == Some(Outcome::Resolved) && asked.iter().all(|one| one.holds);
         let body = json!({
@@ -66,15 +80,20 @@ impl Report {
             "asked_the_database": asked,
             "post_mortem": file,
         });
-        Ok(Self { body, outcome, recovered, post_mortem: file })
+        Ok(Self {
+            body,
+            outcome,
+            recovered,
+            post_mortem: file,
+        })
     }
 
     pub fn print(&self, json: bool) -> Result<ExitCode> {
         if json {
-            println!("{}", serde_json::to_string(&self.body)?);
+            print_line(&serde_json::to_string(&self.body)?)?;
         } else {
-            println!("post-mortem: {}", self.post_mortem.display());
-            println!("{}", if self.recovered { "recovered" } else { "NOT recovered" });
+            print_line(&format!("post-mortem: {}", self.post_mortem.display()))?;
+            print_line(if self.recovered { "recovered" } else { "NOT recovered" })?;
         }
         Ok(match self.outcome {
             Some(Outcome::Resolved) if self.recovered => ExitCode::Done,
@@ -91,8 +110,9 @@ impl Report {
 
 /// The one document, when it came to none.
 pub(super) fn print_failure(incident: &str, why: &str, story: &Story) -> Result<ExitCode> {
-    let body = json!({"incident": incident, "recovered": false, "error": why, "timings_ms": {"moments": story.moments_ms()}});
-    println!("{}", serde_json::to_string(&body)?);
+    let body =
+        json!({"incident": incident, "recovered": false, "error": why, "timings_ms": {"moments": story.moments_ms()}});
+    print_line(&serde_json::to_string(&body)?)?;
     Ok(ExitCode::Failed)
 }
 

@@ -48,8 +48,14 @@ pub(super) async fn set_up_products(database: &mut Database, binaries: &Binaries
 
 /// What setup-sql prints as a comment: it is for runbooks that change a role alone.
 async fn let_executor_limit_reports(database: &Database) -> Result<()> {
-    database.run_script(&format!("ALTER ROLE {EXECUTOR} CREATEROLE;")).await?;
-    if database.ask("SELECT current_setting('server_version_num')::int >= 160000").await? == "t" {
+    database
+        .run_script(&format!("ALTER ROLE {EXECUTOR} CREATEROLE;"))
+        .await?;
+    if database
+        .ask("SELECT current_setting('server_version_num')::int >= 160000")
+        .await?
+        == "t"
+    {
         let grant = format!("GRANT {REPORTS} TO {EXECUTOR} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;");
         database.run_script(&grant).await?;
     }
@@ -59,6 +65,11 @@ async fn let_executor_limit_reports(database: &Database) -> Result<()> {
 async fn setup_sql(program: &Path, role: &str) -> Result<String> {
     let output = Command::new(program).args(["setup-sql", "--role", role]).output().await;
     let output = output.with_context(|| format!("could not run `{}`", program.display()))?;
-    ensure!(output.status.success(), "`{} setup-sql` failed: {}", program.display(), String::from_utf8_lossy(&output.stderr).trim());
+    ensure!(
+        output.status.success(),
+        "`{} setup-sql` failed: {}",
+        program.display(),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     String::from_utf8(output.stdout).context("setup-sql printed something unreadable")
 }

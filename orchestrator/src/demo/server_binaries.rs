@@ -18,7 +18,12 @@ impl ServerBinaries {
     /// Looks where `pg_config` points, then where Debian installs, then along `PATH`.
     pub fn find() -> Result<Self> {
         let folders = candidates();
-        let find = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file());
+        let find = |name: &str| {
+            folders
+                .iter()
+                .map(|folder| folder.join(name))
+                .find(|file| file.is_file())
+        };
         let found: Vec<Option<PathBuf>> = NEEDED.iter().map(|name| find(name)).collect();
         match found.as_slice() {
             [Some(initdb), Some(postgres), Some(pg_isready), Some(psql)] => Ok(Self {
@@ -44,8 +49,12 @@ fn candidates() -> Vec<PathBuf> {
     {
         folders.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     }
-    let mut debian: Vec<PathBuf> =
-        std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin")).collect();
+    let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
     debian.sort_by_key(|folder| std::cmp::Reverse(version_of(folder)));
     folders.extend(debian);
     folders.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));

@@ -30,15 +30,30 @@ pub(super) struct Identity {
 impl Session {
     pub async fn open(database: &Database, role: &str, application: &str) -> Result<Self> {
         let mut command = database.psql(role, application)?;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut psql = command.spawn().context("could not run psql")?;
         let stdin = psql.stdin.take().context("psql has no stdin")?;
         let stdout = BufReader::new(psql.stdout.take().context("psql has no stdout")?).lines();
-        let nobody = Identity { pid: 0, backend_start: String::new() };
-        let mut session = Self { name: format!("{application} ({role})"), identity: nobody, stdin, stdout, _psql: psql };
+        let nobody = Identity {
+            pid: 0,
+            backend_start: String::new(),
+        };
+        let mut session = Self {
+            name: format!("{application} ({role})"),
+            identity: nobody,
+            stdin,
+            stdout,
+            _psql: psql,
+        };
         let who = "SELECT pid || '|' || backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid();";
         let told = session.run(who).await?;
-        session.identity = told.iter().find_map(|line| Identity::parse(line)).context("a session does not know itself")?;
+        session.identity = told
+            .iter()
+            .find_map(|line| Identity::parse(line))
+            .context("a session does not know itself")?;
         Ok(session)
     }
 
@@ -50,7 +65,9 @@ impl Session {
 
     /// Sends statements without waiting.
     pub async fn send(&mut self, sql: &str) -> Result<()> {
-        self.stdin.write_all(format!("{sql}\n\\echo {MARK}\n").as_bytes()).await?;
+        self.stdin
+            .write_all(format!("{sql}\n\\echo {MARK}\n").as_bytes())
+            .await?;
         self.stdin.flush().await.context("psql does not listen any more")
     }
 
@@ -66,7 +83,9 @@ impl Session {
             }
             bail!("the session of `{}` ended", self.name)
         };
-        tokio::time::timeout(patience, reading).await.with_context(|| format!("`{}` is not through after {patience:?}", self.name))?
+        tokio::time::timeout(patience, reading)
+            .await
+            .with_context(|| format!("`{}` is not through after {patience:?}", self.name))?
     }
 }
 
@@ -74,6 +93,9 @@ impl Identity {
     /// Reads `pid|backend_start`.
     pub fn parse(line: &str) -> Option<Self> {
         let (pid, backend_start) = line.split_once('|')?;
-        Some(Self { pid: pid.parse().ok()?, backend_start: backend_start.to_owned() })
+        Some(Self {
+            pid: pid.parse().ok()?,
+            backend_start: backend_start.to_owned(),
+        })
     }
 }

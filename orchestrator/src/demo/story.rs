@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+use crate::terminal::{print_line, tell_line};
+
 pub(super) struct Story {
     began: Instant,
     /// Under `--json`, stdout belongs to the one document.
@@ -14,7 +16,11 @@ pub(super) struct Story {
 
 impl Story {
     pub fn new(to_stderr: bool) -> Self {
-        Self { began: Instant::now(), to_stderr, moments: Vec::new() }
+        Self {
+            began: Instant::now(),
+            to_stderr,
+            moments: Vec::new(),
+        }
     }
 
     pub fn say(&self, text: &str) {
@@ -47,12 +53,19 @@ impl Story {
     /// All moments, in milliseconds since the demo began.
     pub fn moments_ms(&self) -> Value {
         let ms = |at: &Instant| Value::from(whole_ms(at.saturating_duration_since(self.began)));
-        Value::Object(self.moments.iter().map(|(name, at)| ((*name).to_owned(), ms(at))).collect::<Map<_, _>>())
+        Value::Object(
+            self.moments
+                .iter()
+                .map(|(name, at)| ((*name).to_owned(), ms(at)))
+                .collect::<Map<_, _>>(),
+        )
     }
 
     /// The last lines of each log, for whoever has to find out why it failed.
     pub fn tail_logs(&self, folder: &Path) {
-        let Ok(logs) = std::fs::read_dir(folder.join("logs")) else { return };
+        let Ok(logs) = std::fs::read_dir(folder.join("logs")) else {
+            return;
+        };
         for log in logs.flatten() {
             let text = std::fs::read_to_string(log.path()).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
@@ -68,9 +81,10 @@ impl Story {
 
     fn line(&self, text: &str) {
         if self.to_stderr {
-            eprintln!("{text}");
+            tell_line(text);
         } else {
-            println!("{text}");
+            // The story is told to nobody then; what was started must still be ended.
+            let _ = print_line(text);
         }
     }
 }

@@ -6,6 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
+use super::children::{bound_to_us, setpriv};
+
+/// What PostgreSQL takes for "end now, and properly".
+const FAST_SHUTDOWN: &str = "INT";
 /// Tried in this order when we are root.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
@@ -26,20 +30,39 @@ impl ServerUser {
             let mut fields = line.split(':').skip(2);
             let uid = fields.next()?.parse().ok()?;
             let gid = fields.next()?.parse().ok()?;
-            Some(Self::Other { name: (*name).to_owned(), uid, gid })
+            Some(Self::Other {
+                name: (*name).to_owned(),
+                uid,
+                gid,
+            })
         };
-        UNPRIVILEGED.iter().find_map(account).context("we are root, and there is neither a user `postgres` nor `nobody` to run PostgreSQL as")
+        UNPRIVILEGED
+            .iter()
+            .find_map(account)
+            .context("we are root, and there is neither a user `postgres` nor `nobody` to run PostgreSQL as")
     }
 
-    /// A command that runs as this user, in a process group of its own.
+    /// A command that runs as this user, in a process group of its own, and ends when we do.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = match self {
-            Self::Ourselves => Command::new(program),
-            Self::Other { name, .. } => {
-                let mut command = Command::new("setpriv");
-                command.arg(format!("--reuid={name}")).arg(format!("--regid={name}")).arg("--clear-groups").arg("--").arg(program);
-                command
-            }
+            Self::Ourselves => bound_to_us(FAST_SHUTDOWN, program),
+            Self::Other { name, .. } => match setpriv() {
+                Some(setpriv) => {
+                    let mut command = Command::new(setpriv);
+                    command.args(["--pdeathsig", FAST_SHUTDOWN, "--clear-groups"]);
+                    command
+                        .arg(format!("--reuid={name}"))
+                        .arg(format!("--regid={name}"))
+                        .arg("--")
+                        .arg(program);
+                    command
+                }
+                None => {
+                    let mut command = Command::new("runuser");
+                    command.args(["-u", name, "--"]).arg(program);
+                    command
+                }
+            },
         };
         command.process_group(0).kill_on_drop(true);
         command

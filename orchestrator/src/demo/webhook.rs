@@ -12,7 +12,11 @@ use super::configs::CLUSTER_LABEL;
 use super::faults::Scenario;
 
 pub(super) async fn post(address: SocketAddr, bearer: &str, scenario: Scenario) -> Result<Value> {
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().context("no HTTP client")?;
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .context("no HTTP client")?;
     let answer = http
         .post(format!("http://{address}/v1/alerts/alertmanager"))
         .bearer_auth(bearer)
@@ -22,7 +26,10 @@ pub(super) async fn post(address: SocketAddr, bearer: &str, scenario: Scenario) 
         .context("the alert could not be delivered")?;
     let status = answer.status();
     let told: Value = answer.json().await.context("the intake's answer is not JSON")?;
-    ensure!(status == reqwest::StatusCode::ACCEPTED, "the intake answered {status}: {told}");
+    ensure!(
+        status == reqwest::StatusCode::ACCEPTED,
+        "the intake answered {status}: {told}"
+    );
     Ok(told)
 }
 

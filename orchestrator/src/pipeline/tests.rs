@@ -57,14 +57,23 @@ async fn an_alert_ends_in_a_recovered_incident_with_a_post_mortem() {
     assert_eq!(closed.state, State::Closed(Outcome::Resolved));
     assert_eq!(closed.approval.unwrap().approvers, ["ana"]);
     let text = std::fs::read_to_string(pipeline.post_mortem_file(&id)).unwrap();
-    for part in ["idle_in_transaction_blocker", "pg_terminate_backend", "approved by ana", "countersign/orchestrator-1", "| E2 |"] {
+    for part in [
+        "idle_in_transaction_blocker",
+        "pg_terminate_backend",
+        "approved by ana",
+        "countersign/orchestrator-1",
+        "| E2 |",
+    ] {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
     // What people signed is nowhere on our disk.
     let token = stand_ins.token();
     for file in ["journal.sqlite", "journal.sqlite-wal"] {
         let bytes = std::fs::read(folder.path().join("state").join(file)).unwrap_or_default();
-        assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "{file}");
+        assert!(
+            !bytes.windows(token.len()).any(|window| window == token.as_bytes()),
+            "{file}"
+        );
     }
 }
 
@@ -126,16 +135,76 @@ async fn outcome_of(script: Script) -> Outcome {
 async fn every_other_end_is_named_and_written_down() {
     let base = Script::default;
     let ends = [
-        (Script { decision: "rejected", ..base() }, Outcome::Rejected),
-        (Script { decision: "expired", ..base() }, Outcome::Expired),
-        (Script { refusal: Some("policy_denied"), ..base() }, Outcome::Refused),
-        (Script { refusal: Some("not_an_instance"), ..base() }, Outcome::HandedOver(HandOverReason::GateRefused)),
-        (Script { execution: "rolled_back", ..base() }, Outcome::RolledBack),
-        (Script { execution: "rollback_failed", ..base() }, Outcome::RollbackFailed),
-        (Script { execution: "refused", ..base() }, Outcome::HandedOver(HandOverReason::ExecutionStopped)),
-        (Script { observer: Observer::Healthy, ..base() }, Outcome::HandedOver(HandOverReason::NoDatabaseAction)),
-        (Script { observer: Observer::OtherSystem, ..base() }, Outcome::HandedOver(HandOverReason::WrongTarget)),
-        (Script { observer: Observer::Restarted, ..base() }, Outcome::HandedOver(HandOverReason::NotRecovered)),
+        (
+            Script {
+                decision: "rejected",
+                ..base()
+            },
+            Outcome::Rejected,
+        ),
+        (
+            Script {
+                decision: "expired",
+                ..base()
+            },
+            Outcome::Expired,
+        ),
+        (
+            Script {
+                refusal: Some("policy_denied"),
+                ..base()
+            },
+            Outcome::Refused,
+        ),
+        (
+            Script {
+                refusal: Some("not_an_instance"),
+                ..base()
+            },
+            Outcome::HandedOver(HandOverReason::GateRefused),
+        ),
+        (
+            Script {
+                execution: "rolled_back",
+                ..base()
+            },
+            Outcome::RolledBack,
+        ),
+        (
+            Script {
+                execution: "rollback_failed",
+                ..base()
+            },
+            Outcome::RollbackFailed,
+        ),
+        (
+            Script {
+                execution: "refused",
+                ..base()
+            },
+            Outcome::HandedOver(HandOverReason::ExecutionStopped),
+        ),
+        (
+            Script {
+                observer: Observer::Healthy,
+                ..base()
+            },
+            Outcome::HandedOver(HandOverReason::NoDatabaseAction),
+        ),
+        (
+            Script {
+                observer: Observer::OtherSystem,
+                ..base()
+            },
+            Outcome::HandedOver(HandOverReason::WrongTarget),
+        ),
+        (
+            Script {
+                observer: Observer::Restarted,
+                ..base()
+            },
+            Outcome::HandedOver(HandOverReason::NotRecovered),
+        ),
     ];
     for (script, expected) in ends {
         assert_eq!(outcome_of(script).await, expected);
@@ -145,12 +214,24 @@ async fn every_other_end_is_named_and_written_down() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_incident_that_ends_by_itself_while_people_think_is_not_executed() {
     let folder = tempfile::tempdir().unwrap();
-    let stand_ins = StandIns::start(Script { decision: "pending", ..Script::default() }).await;
+    let stand_ins = StandIns::start(Script {
+        decision: "pending",
+        ..Script::default()
+    })
+    .await;
     let pipeline = pipeline(folder.path(), &stand_ins);
     let id = opened(&pipeline).await;
     pipeline.drive(&id, Some("awaiting_approval")).await.unwrap();
-    let ended = Alert { status: AlertStatus::Resolved { ends_at: "2026-11-22T10:20:00Z".parse().unwrap() }, ..alert() };
-    assert_eq!(receive(&pipeline, "orders".to_owned(), ended).await.unwrap().news, News::Resolved);
+    let ended = Alert {
+        status: AlertStatus::Resolved {
+            ends_at: "2026-11-22T10:20:00Z".parse().unwrap(),
+        },
+        ..alert()
+    };
+    assert_eq!(
+        receive(&pipeline, "orders".to_owned(), ended).await.unwrap().news,
+        News::Resolved
+    );
     let closed = pipeline.drive(&id, None).await.unwrap();
     assert_eq!(closed.state, State::Closed(Outcome::Subsided));
     assert_eq!(stand_ins.orders(), 0);
@@ -164,6 +245,32 @@ async fn a_server_that_is_not_there_is_said_and_not_guessed_around() {
     let pipeline = pipeline(folder.path(), &stand_ins);
     let id = opened(&pipeline).await;
     let closed = pipeline.drive(&id, None).await.unwrap();
-    assert_eq!(closed.state, State::Closed(Outcome::HandedOver(HandOverReason::NoEvidence)));
+    assert_eq!(
+        closed.state,
+        State::Closed(Outcome::HandedOver(HandOverReason::NoEvidence))
+    );
     assert!(!closed.ending.unwrap().look_at.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_models_diagnosis_on_evidence_is_taken_and_one_without_is_not() {
+    let answer = |evidence: &str| {
+        serde_json::json!({"hypotheses": [{
+            "root_cause": "idle_in_transaction_blocker", "confidence_pct": 88, "explanation": "501 holds locks",
+            "signals_for": [{"says": "1 waits for 501", "evidence": evidence}],
+            "objects": {"blocker": {"evidence": evidence, "pointer": "/trees/0/root"}},
+        }]})
+        .to_string()
+    };
+    for (evidence, author) in [("E2", "Made by the model scripted"), ("E99", "Made by rules")] {
+        let folder = tempfile::tempdir().unwrap();
+        let stand_ins = StandIns::start(Script::default()).await;
+        let mut pipeline = pipeline(folder.path(), &stand_ins);
+        pipeline.diagnostician = Diagnostician::with_model(Arc::new(model::Scripted::answering([answer(evidence)])));
+        let id = opened(&pipeline).await;
+        let closed = pipeline.drive(&id, None).await.unwrap();
+        assert_eq!(closed.state, State::Closed(Outcome::Resolved));
+        let text = std::fs::read_to_string(pipeline.post_mortem_file(&id)).unwrap();
+        assert!(text.contains(author), "{text}");
+    }
 }

@@ -10,20 +10,50 @@ use super::markdown::Page;
 pub(super) fn summary(page: &mut Page, record: &Record<'_>) {
     let incident = record.incident;
     let document = document(incident);
-    let title = document.as_ref().map_or("no plan was made", |document| document.title.as_str());
+    let title = document
+        .as_ref()
+        .map_or("no plan was made", |document| document.title.as_str());
     page.title(&format!("Post-mortem {}: {title}", incident.id));
-    let outcome = incident.state.outcome().map_or_else(|| incident.state.to_string(), |outcome| outcome.to_string());
-    let cause = incident.findings.as_ref().and_then(|findings| findings.hypotheses.first());
-    let alerts: Vec<&str> = incident.alerts.iter().map(|record| record.alert.name.as_str()).collect();
+    let outcome = incident
+        .state
+        .outcome()
+        .map_or_else(|| incident.state.to_string(), |outcome| outcome.to_string());
+    let cause = incident
+        .findings
+        .as_ref()
+        .and_then(|findings| findings.hypotheses.first());
+    let alerts: Vec<&str> = incident
+        .alerts
+        .iter()
+        .map(|record| record.alert.name.as_str())
+        .collect();
     page.facts(&[
         ("Outcome", outcome),
         ("Target", incident.target.clone()),
         ("Alerts", alerts.join(", ")),
-        ("Root cause", cause.map_or_else(|| "none named".to_owned(), |best| format!("{} ({} %)", best.root_cause, best.confidence_pct))),
-        ("Runbook", document.as_ref().map_or_else(|| "none".to_owned(), |d| format!("{} version {}", d.runbook.id, d.runbook.version))),
+        (
+            "Root cause",
+            cause.map_or_else(
+                || "none named".to_owned(),
+                |best| format!("{} ({} %)", best.root_cause, best.confidence_pct),
+            ),
+        ),
+        (
+            "Runbook",
+            document.as_ref().map_or_else(
+                || "none".to_owned(),
+                |d| format!("{} version {}", d.runbook.id, d.runbook.version),
+            ),
+        ),
         ("Approved by", approvers(incident)),
-        ("First alert", record.entries.first().map(|entry| entry.at.clone()).unwrap_or_default()),
-        ("Last event", record.entries.last().map(|entry| entry.at.clone()).unwrap_or_default()),
+        (
+            "First alert",
+            record.entries.first().map(|entry| entry.at.clone()).unwrap_or_default(),
+        ),
+        (
+            "Last event",
+            record.entries.last().map(|entry| entry.at.clone()).unwrap_or_default(),
+        ),
     ]);
     if let Some(best) = cause {
         page.text(&best.explanation);
@@ -70,11 +100,20 @@ pub(super) fn evidence(page: &mut Page, incident: &Incident) {
         &["Id", "Asked", "Taken at", "Took", "Digest"],
         incident.evidence.iter().map(|note| {
             let asked = format!("{} {}", note.server, note.tool);
-            vec![note.id.clone(), asked, note.taken_at.to_string(), format!("{} ms", note.took_ms), note.digest.to_string()]
+            vec![
+                note.id.clone(),
+                asked,
+                note.taken_at.to_string(),
+                format!("{} ms", note.took_ms),
+                note.digest.to_string(),
+            ]
         }),
     );
     for missing in &incident.missing {
-        page.bullet(&format!("missing: {} {}: {}: {}", missing.server, missing.tool, missing.code, missing.message));
+        page.bullet(&format!(
+            "missing: {} {}: {}: {}",
+            missing.server, missing.tool, missing.code, missing.message
+        ));
     }
     if !incident.missing.is_empty() {
         page.end_list();
@@ -91,7 +130,16 @@ pub(super) fn plan(page: &mut Page, incident: &Incident) {
         ("Plan digest", record.digest.to_string()),
         ("Runbook digest", document.runbook.digest.to_string()),
         ("Policy digest", document.policy_digest.to_string()),
-        ("Target", format!("{} ({}), database {}, system {}", document.target.name, document.target.environment, document.target.database, document.target.system_identifier)),
+        (
+            "Target",
+            format!(
+                "{} ({}), database {}, system {}",
+                document.target.name,
+                document.target.environment,
+                document.target.database,
+                document.target.system_identifier
+            ),
+        ),
         ("To be approved by", document.approve_by.to_string()),
         ("To be executed by", document.expires_at.to_string()),
     ]);
@@ -112,7 +160,15 @@ pub(super) fn plan(page: &mut Page, incident: &Incident) {
         page.text(&rollback(step));
     }
     for radius in &document.blast_radius {
-        page.bullet(&format!("blast radius: at most {} {}. {}", radius.limit, radius.unit, radius.why));
+        let expected = radius
+            .expected
+            .as_ref()
+            .map(|n| format!(", {n} expected"))
+            .unwrap_or_default();
+        page.bullet(&format!(
+            "blast radius: at most {} {}{expected}. {}",
+            radius.limit, radius.unit, radius.why
+        ));
     }
     for other in &record.not_taken {
         page.bullet(&format!("not taken: {other}"));
@@ -140,15 +196,33 @@ pub(super) fn approval(page: &mut Page, incident: &Incident) {
     page.facts(&[
         ("Request", request.request_id.clone()),
         ("Approved by", approvers(incident)),
-        ("Token hash", incident.approval.as_ref().map(|approval| approval.token_hash.to_string()).unwrap_or_default()),
-        ("Execution", incident.execution.as_ref().map(|ticket| ticket.execution_id.clone()).unwrap_or_default()),
+        (
+            "Token hash",
+            incident
+                .approval
+                .as_ref()
+                .map(|approval| approval.token_hash.to_string())
+                .unwrap_or_default(),
+        ),
+        (
+            "Execution",
+            incident
+                .execution
+                .as_ref()
+                .map(|ticket| ticket.execution_id.clone())
+                .unwrap_or_default(),
+        ),
     ]);
 }
 
 pub(super) fn recovery(page: &mut Page, incident: &Incident) {
     let Some(recovery) = &incident.recovery else { return };
     page.section("Recovery");
-    let word = if recovery.recovered { "Recovered" } else { "Not recovered" };
+    let word = if recovery.recovered {
+        "Recovered"
+    } else {
+        "Not recovered"
+    };
     page.text(&format!(
         "{word}, as our own telemetry sees it. Signal: {}. It held for {} ms of {} s wanted; {} readings were taken.",
         recovery.signal, recovery.held_ms, recovery.hold_s, recovery.readings_taken
@@ -157,7 +231,11 @@ pub(super) fn recovery(page: &mut Page, incident: &Incident) {
         &["At", "Value", "Holds"],
         recovery.readings.iter().map(|reading| {
             let holds = if reading.held { "yes" } else { "no" };
-            vec![reading.at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true), plain(&reading.value), holds.to_owned()]
+            vec![
+                reading.at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+                plain(&reading.value),
+                holds.to_owned(),
+            ]
         }),
     );
     for reading in &recovery.collateral {
@@ -170,7 +248,11 @@ pub(super) fn recovery(page: &mut Page, incident: &Incident) {
 }
 
 pub(super) fn next(page: &mut Page, incident: &Incident) {
-    let look_at = incident.ending.as_ref().map(|ending| ending.look_at.as_slice()).unwrap_or_default();
+    let look_at = incident
+        .ending
+        .as_ref()
+        .map(|ending| ending.look_at.as_slice())
+        .unwrap_or_default();
     if look_at.is_empty() {
         return;
     }

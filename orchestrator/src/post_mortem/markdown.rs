@@ -28,11 +28,20 @@ impl Page {
     }
 
     pub fn facts(&mut self, facts: &[(&str, String)]) {
-        self.table(&["", ""], facts.iter().map(|(name, value)| vec![(*name).to_owned(), value.clone()]));
+        self.table(
+            &["", ""],
+            facts
+                .iter()
+                .map(|(name, value)| vec![(*name).to_owned(), value.clone()]),
+        );
     }
 
     pub fn table(&mut self, heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
-        self.0.push_str(&format!("| {} |\n|{}\n", heads.join(" | "), " --- |".repeat(heads.len())));
+        self.0.push_str(&format!(
+            "| {} |\n|{}\n",
+            heads.join(" | "),
+            " --- |".repeat(heads.len())
+        ));
         for row in rows {
             let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
             self.0.push_str(&format!("| {} |\n", cells.join(" | ")));
@@ -43,8 +52,18 @@ impl Page {
     /// Text as it is, in a fence that is longer than any run of backticks in it.
     pub fn fenced(&mut self, language: &str, text: &str) {
         let fence = "`".repeat(longest_run(text).max(2) + 1);
-        let visible: String = text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect();
-        self.0.push_str(&format!("{fence}{language}\n{}\n{fence}\n\n", visible.trim_end()));
+        let visible: String = text
+            .chars()
+            .map(|c| {
+                if c.is_control() && c != '\n' && c != '\t' {
+                    '\u{fffd}'
+                } else {
+                    c
+                }
+            })
+            .collect();
+        self.0
+            .push_str(&format!("{fence}{language}\n{}\n{fence}\n\n", visible.trim_end()));
     }
 
     pub fn into_text(self) -> String {
@@ -91,10 +110,16 @@ mod tests {
     #[test]
     fn foreign_text_cannot_break_out() {
         let mut page = Page::default();
-        page.table(&["a"], [vec!["x | y <img src=1> [go](http://evil) `c`\n## heading".to_owned()]]);
+        page.table(
+            &["a"],
+            [vec!["x | y <img src=1> [go](http://evil) `c`\n## heading".to_owned()]],
+        );
         let text = page.into_text();
         assert_eq!(text.lines().count(), 3);
-        assert!(!text.contains("<img") && !text.contains("[go]") && text.contains("\\|"), "{text}");
+        assert!(
+            !text.contains("<img") && !text.contains("[go]") && text.contains("\\|"),
+            "{text}"
+        );
     }
 
     #[test]

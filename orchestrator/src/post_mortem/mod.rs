@@ -30,13 +30,21 @@ impl Pipeline {
         let (store, ended, path) = (Arc::clone(&self.store), incident.clone(), file.clone());
         let text = blocking(move || {
             let entries = store.timeline(&ended.id)?;
-            let text = render(&Record { incident: &ended, entries: &entries, checkpoint: &store.checkpoint()? });
+            let text = render(&Record {
+                incident: &ended,
+                entries: &entries,
+                checkpoint: &store.checkpoint()?,
+            });
             write_durably(&path, &text).map_err(|source| store::StoreError::Io { path, source })?;
             Ok(text)
         })
         .await?;
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Event::Closed { post_mortem: Digest::of(text.as_bytes()), file: name }.into())
+        Ok(Event::Closed {
+            post_mortem: Digest::of(text.as_bytes()),
+            file: name,
+        }
+        .into())
     }
 
     pub(crate) fn post_mortem_file(&self, id: &IncidentId) -> PathBuf {

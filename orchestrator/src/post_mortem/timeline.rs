@@ -13,15 +13,18 @@ pub(super) fn timeline(page: &mut Page, record: &Record<'_>) {
     let start = record.entries.first().and_then(at);
     let mut rows = Vec::new();
     for entry in record.entries {
-        let Ok(event) = Event::parse(&entry.kind, entry.data.clone()) else { continue };
+        let Ok(event) = Event::parse(&entry.kind, entry.data.clone()) else {
+            continue;
+        };
         let after = match (start, at(entry)) {
             (Some(start), Some(at)) => seconds(at - start),
             _ => String::new(),
         };
-        rows.push(vec![entry.at.clone(), after, in_words(&event)]);
+        // The executor's own reports came before the end that they led to.
         if let Event::Executed { report, .. } = &event {
             rows.extend(executor_rows(report));
         }
+        rows.push(vec![entry.at.clone(), after, in_words(&event)]);
     }
     page.table(&["At", "After", "What"], rows);
 }
@@ -35,7 +38,11 @@ pub(crate) fn in_words(event: &Event) -> String {
         Event::DiagnosisStarted => "diagnosis began".to_owned(),
         Event::EvidenceTaken { evidence, missing } => {
             let slowest = evidence.iter().map(|note| note.took_ms).max().unwrap_or(0);
-            format!("{} pieces of evidence taken, {} missing; the slowest took {slowest} ms", evidence.len(), missing.len())
+            format!(
+                "{} pieces of evidence taken, {} missing; the slowest took {slowest} ms",
+                evidence.len(),
+                missing.len()
+            )
         }
         Event::Diagnosed { findings } => match findings.hypotheses.first() {
             Some(best) => format!("diagnosed {} ({} %)", best.root_cause, best.confidence_pct),
@@ -43,11 +50,18 @@ pub(crate) fn in_words(event: &Event) -> String {
         },
         Event::Planned { plan } => format!("planned {} version {}", plan.draft.runbook, plan.draft.version),
         Event::Debated { opinions } => {
-            let words: Vec<String> = opinions.iter().map(|o| format!("{} {}s", o.agent, o.verdict.as_str())).collect();
+            let words: Vec<String> = opinions
+                .iter()
+                .map(|o| format!("{} {}s", o.agent, o.verdict.as_str()))
+                .collect();
             format!("debated: {}", words.join(", "))
         }
         Event::Judged { decision } => {
-            let word = if crate::stage::is_allowed(decision) { "allows" } else { "does not allow" };
+            let word = if crate::stage::is_allowed(decision) {
+                "allows"
+            } else {
+                "does not allow"
+            };
             format!("policy {word} it (early look)")
         }
         Event::PolicyRefused { code, message, .. } => format!("refused by policy: {code}: {message}"),
@@ -78,13 +92,24 @@ fn executor_rows(report: &Value) -> Vec<Vec<String>> {
         let data = one.get("data").cloned().unwrap_or_default();
         let step = data.get("step").or_else(|| data.get("step_id")).and_then(Value::as_str);
         let kind = word("kind");
-        vec![word("at"), String::new(), step.map_or_else(|| format!("executor: {kind}"), |step| format!("executor: {kind}: {step}"))]
+        vec![
+            word("at"),
+            String::new(),
+            step.map_or_else(
+                || format!("executor: {kind}"),
+                |step| format!("executor: {kind}: {step}"),
+            ),
+        ]
     };
     reports.into_iter().flatten().map(row).collect()
 }
 
 fn names(approvers: &[String]) -> String {
-    if approvers.is_empty() { "the people the gate knows".to_owned() } else { approvers.join(", ") }
+    if approvers.is_empty() {
+        "the people the gate knows".to_owned()
+    } else {
+        approvers.join(", ")
+    }
 }
 
 fn at(entry: &Entry) -> Option<DateTime<Utc>> {

@@ -27,13 +27,30 @@ impl Pipeline {
             Some(Standing::Pending { ticket } | Standing::Approved { ticket, .. }) => {
                 Ok(Event::Requested { request: ticket }.into())
             }
-            Some(Standing::Refused { code, message, by_policy: true }) => {
-                Ok(Event::PolicyRefused { by: RefusedBy::Gate, code, message }.into())
+            Some(Standing::Refused {
+                code,
+                message,
+                by_policy: true,
+            }) => Ok(Event::PolicyRefused {
+                by: RefusedBy::Gate,
+                code,
+                message,
             }
-            Some(Standing::Refused { code, message, by_policy: false }) => Err(gate_refused(&code, &message)),
+            .into()),
+            Some(Standing::Refused {
+                code,
+                message,
+                by_policy: false,
+            }) => Err(gate_refused(&code, &message)),
             Some(Standing::Rejected { message } | Standing::Expired { message }) => Err(gate_refused("over", &message)),
-            Some(Standing::Ordered { .. }) => Err(gate_refused("ordered", "the plan is an order already, and we never asked")),
-            None => Err(Halt::hand_over(HandOverReason::GateUnreachable, "the gate could not be reached in time")),
+            Some(Standing::Ordered { .. }) => Err(gate_refused(
+                "ordered",
+                "the plan is an order already, and we never asked",
+            )),
+            None => Err(Halt::hand_over(
+                HandOverReason::GateUnreachable,
+                "the gate could not be reached in time",
+            )),
         }
     }
 
@@ -50,7 +67,13 @@ impl Pipeline {
             Some(Standing::Approved { ticket, token }) if incident.approval.is_none() => {
                 let look = self.gate.request(&ticket.request_id).await;
                 let approvers = look.map(|look| look.approvers).unwrap_or_default();
-                Ok(Event::Approved { approval: Approval { token_hash: token.hash(), approvers } }.into())
+                Ok(Event::Approved {
+                    approval: Approval {
+                        token_hash: token.hash(),
+                        approvers,
+                    },
+                }
+                .into())
             }
             Some(Standing::Approved { token, .. }) => {
                 // The same token twice is one order: after a crash right here, the gate names the order that exists.
@@ -69,13 +92,18 @@ impl Pipeline {
             Some(Standing::Refused { code, message, .. }) => Err(gate_refused(&code, &message)),
             // Between the status and the plan the request went back to waiting: look again.
             Some(Standing::Pending { .. }) => Box::pin(self.await_approval(incident)).await,
-            None => Ok(Event::Expired { message: "the gate could not be reached before the plan expired".to_owned() }.into()),
+            None => Ok(Event::Expired {
+                message: "the gate could not be reached before the plan expired".to_owned(),
+            }
+            .into()),
         }
     }
 
     /// Returns when the request is no longer pending; with an event when the incident ended by itself meanwhile.
     async fn wait_for_word(&self, incident: &Incident, document: &PlanDocument) -> Result<Option<Event>, Halt> {
-        let Some(request) = &incident.request else { return Ok(None) };
+        let Some(request) = &incident.request else {
+            return Ok(None);
+        };
         let mut rechecked = Instant::now();
         loop {
             match self.gate.request(&request.request_id).await {
@@ -119,7 +147,11 @@ impl Pipeline {
             match self.gate.offer(&record.text, evidence).await {
                 Ok(standing) => return Ok(Some(standing)),
                 Err(error) if error.is_transient() => {
-                    tracing::warn!(code = error.code(), error = crate::chain(&error), "the gate does not answer");
+                    tracing::warn!(
+                        code = error.code(),
+                        error = crate::chain(&error),
+                        "the gate does not answer"
+                    );
                 }
                 Err(error) => return Err(unreadable_gate(&error)),
             }
@@ -167,5 +199,8 @@ fn gate_refused(code: &str, message: &str) -> Halt {
 }
 
 fn unreadable_gate(error: &CallError) -> Halt {
-    Halt::hand_over(HandOverReason::GateRefused, format!("{}: {}", error.code(), crate::chain(error)))
+    Halt::hand_over(
+        HandOverReason::GateRefused,
+        format!("{}: {}", error.code(), crate::chain(error)),
+    )
 }

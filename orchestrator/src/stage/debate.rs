@@ -13,8 +13,17 @@ impl Pipeline {
         let evidence = self.evidence_of(incident)?;
         let plan = document_of(plan_of(incident)?)?;
         let findings = incident.findings.as_ref();
-        let findings = findings.ok_or_else(|| Halt::hand_over(HandOverReason::Internal, "the incident has no diagnosis"))?;
-        let case = Case { plan: &plan, findings, evidence: &evidence, now: Timestamp::from(Utc::now()) };
-        Ok(Event::Debated { opinions: debate(&case) }.into())
+        let findings =
+            findings.ok_or_else(|| Halt::hand_over(HandOverReason::Internal, "the incident has no diagnosis"))?;
+        let case = Case {
+            plan: &plan,
+            findings,
+            evidence: &evidence,
+            now: Timestamp::from(Utc::now()),
+        };
+        Ok(Event::Debated {
+            opinions: debate(&case),
+        }
+        .into())
     }
 }

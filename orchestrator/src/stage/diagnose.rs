@@ -10,11 +10,17 @@ impl Pipeline {
     pub(crate) async fn diagnose(&self, incident: &Incident) -> Step {
         let evidence = self.evidence_of(incident)?;
         let (diagnosis, fallback) = self.diagnostician.diagnose(&evidence).await.map_err(|e| {
-            Halt::hand_over(HandOverReason::Unexplained, format!("there is no diagnosis: {}", crate::chain(&e)))
+            Halt::hand_over(
+                HandOverReason::Unexplained,
+                format!("there is no diagnosis: {}", crate::chain(&e)),
+            )
         })?;
         if let Some(Fallback(refused)) = fallback {
             tracing::warn!(incident = %incident.id, code = refused.code(), "the model's diagnosis was not taken");
         }
-        Ok(Event::Diagnosed { findings: diagnosis.into_findings() }.into())
+        Ok(Event::Diagnosed {
+            findings: diagnosis.into_findings(),
+        }
+        .into())
     }
 }

@@ -19,7 +19,8 @@ impl Pipeline {
     pub(crate) async fn await_execution(&self, incident: &Incident) -> Step {
         let document = document_of(plan_of(incident)?)?;
         let ticket = incident.execution.as_ref();
-        let ticket = ticket.ok_or_else(|| Halt::hand_over(HandOverReason::Internal, "the incident has no execution"))?;
+        let ticket =
+            ticket.ok_or_else(|| Halt::hand_over(HandOverReason::Internal, "the incident has no execution"))?;
         let deadline = last_word_by(&document);
         loop {
             match self.gate.execution(&ticket.execution_id).await {
@@ -31,7 +32,10 @@ impl Pipeline {
                 Err(error) => tracing::warn!(incident = %incident.id, code = error.code(), "the gate does not answer"),
             }
             if Timestamp::from(Utc::now()) > deadline {
-                let message = format!("no word of execution `{}`; look at the executor's journal", ticket.execution_id);
+                let message = format!(
+                    "no word of execution `{}`; look at the executor's journal",
+                    ticket.execution_id
+                );
                 return Err(Halt::hand_over(HandOverReason::ExecutionUnknown, message));
             }
             self.pause(BETWEEN_LOOKS).await?;
@@ -40,14 +44,23 @@ impl Pipeline {
 }
 
 fn last_word_by(document: &PlanDocument) -> Timestamp {
-    document.expires_at.plus_s(i64::from(document.verification.deadline_s)).plus_s(GRACE_S)
+    document
+        .expires_at
+        .plus_s(i64::from(document.verification.deadline_s))
+        .plus_s(GRACE_S)
 }
 
 /// `None`: it is not over.
 fn read_end(progress: Progress) -> Option<Event> {
-    let Progress { status, outcome, report } = progress;
+    let Progress {
+        status,
+        outcome,
+        report,
+    } = progress;
     if status == "lapsed" {
-        return Some(Event::Expired { message: "no executor took the order in time".to_owned() });
+        return Some(Event::Expired {
+            message: "no executor took the order in time".to_owned(),
+        });
     }
     if status != "done" {
         return None;
@@ -62,7 +75,11 @@ fn read_end(progress: Progress) -> Option<Event> {
         _ => ExecutionResult::Stopped,
     };
     let message = last_message(&report).unwrap_or_else(|| format!("the executor reports `{outcome}`"));
-    Some(Event::Executed { result, message, report })
+    Some(Event::Executed {
+        result,
+        message,
+        report,
+    })
 }
 
 fn last_message(report: &Value) -> Option<String> {
@@ -79,7 +96,11 @@ mod tests {
     use serde_json::json;
 
     fn result_of(status: &str, outcome: Option<&str>) -> Option<ExecutionResult> {
-        let progress = Progress { status: status.to_owned(), outcome: outcome.map(str::to_owned), report: json!({}) };
+        let progress = Progress {
+            status: status.to_owned(),
+            outcome: outcome.map(str::to_owned),
+            report: json!({}),
+        };
         match read_end(progress)? {
             Event::Executed { result, .. } => Some(result),
             _ => None,

@@ -29,7 +29,11 @@ pub(crate) struct Next {
 pub enum Halt {
     /// A human has to go on.
     #[error("handed over ({reason}): {message}")]
-    HandOver { reason: HandOverReason, message: String, look_at: Vec<String> },
+    HandOver {
+        reason: HandOverReason,
+        message: String,
+        look_at: Vec<String>,
+    },
     /// We are asked to stop. The incident stays where it is, and goes on after the next start.
     #[error("stopped")]
     Stopping,
@@ -39,13 +43,20 @@ pub enum Halt {
 
 impl From<Event> for Next {
     fn from(event: Event) -> Self {
-        Self { event, evidence: Vec::new() }
+        Self {
+            event,
+            evidence: Vec::new(),
+        }
     }
 }
 
 impl Halt {
     pub(crate) fn hand_over(reason: HandOverReason, message: impl Into<String>) -> Self {
-        Self::HandOver { reason, message: message.into(), look_at: Vec::new() }
+        Self::HandOver {
+            reason,
+            message: message.into(),
+            look_at: Vec::new(),
+        }
     }
 
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
@@ -55,7 +66,16 @@ impl Halt {
     /// Handing over is an event like any other; the rest ends the drive.
     pub(crate) fn into_hand_over(self) -> Step {
         match self {
-            Self::HandOver { reason, message, look_at } => Ok(Event::HandedOver { reason, message, look_at }.into()),
+            Self::HandOver {
+                reason,
+                message,
+                look_at,
+            } => Ok(Event::HandedOver {
+                reason,
+                message,
+                look_at,
+            }
+            .into()),
             other => Err(other),
         }
     }
@@ -85,7 +105,10 @@ impl Pipeline {
 }
 
 pub(crate) fn plan_of(incident: &Incident) -> Result<&PlanRecord, Halt> {
-    incident.plan.as_ref().ok_or_else(|| Halt::hand_over(HandOverReason::Internal, "the incident has no plan"))
+    incident
+        .plan
+        .as_ref()
+        .ok_or_else(|| Halt::hand_over(HandOverReason::Internal, "the incident has no plan"))
 }
 
 /// The plan as data, from the very bytes that were offered.

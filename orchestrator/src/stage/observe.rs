@@ -24,7 +24,10 @@ impl Pipeline {
         let taken = loop {
             let taken = self.toolbelt.take(target, &probes, deadline, 1).await;
             let has = |tool: &str| taken.evidence.iter().any(|piece| piece.tool == tool);
-            let complete = probes.iter().filter(|probe| probe.required).all(|probe| has(probe.tool));
+            let complete = probes
+                .iter()
+                .filter(|probe| probe.required)
+                .all(|probe| has(probe.tool));
             if complete || attempt >= ATTEMPTS {
                 break taken;
             }
@@ -35,14 +38,27 @@ impl Pipeline {
             }
         };
         check_identity(target, &taken)?;
-        let Taken { evidence, notes, missing } = taken;
-        Ok(Next { event: Event::EvidenceTaken { evidence: notes, missing }, evidence })
+        let Taken {
+            evidence,
+            notes,
+            missing,
+        } = taken;
+        Ok(Next {
+            event: Event::EvidenceTaken {
+                evidence: notes,
+                missing,
+            },
+            evidence,
+        })
     }
 }
 
 fn check_identity(target: &TargetSection, taken: &Taken) -> Result<(), Halt> {
     let Some(identity) = taken.evidence.iter().find(|piece| piece.tool == "server_identity") else {
-        let missing = taken.missing.iter().map(|missing| format!("{}: {}", missing.tool, missing.message));
+        let missing = taken
+            .missing
+            .iter()
+            .map(|missing| format!("{}: {}", missing.tool, missing.message));
         return Err(Halt::HandOver {
             reason: HandOverReason::NoEvidence,
             message: format!("nothing could be seen of target `{}`", target.name),
@@ -50,7 +66,10 @@ fn check_identity(target: &TargetSection, taken: &Taken) -> Result<(), Halt> {
         });
     };
     let wrong = |what: &str, found: &str, wanted: &str| {
-        let message = format!("{what} is `{found}`, but target `{}` is configured as `{wanted}`", target.name);
+        let message = format!(
+            "{what} is `{found}`, but target `{}` is configured as `{wanted}`",
+            target.name
+        );
         Err(Halt::hand_over(HandOverReason::WrongTarget, message))
     };
     let database = text_of(identity, "database");

@@ -14,14 +14,22 @@ use crate::pipeline::Pipeline;
 impl Pipeline {
     pub(crate) async fn plan(&self, incident: &Incident) -> Step {
         let evidence = self.evidence_of(incident)?;
-        let findings = incident.findings.clone().ok_or_else(|| no_plan("the incident has no diagnosis"))?;
+        let findings = incident
+            .findings
+            .clone()
+            .ok_or_else(|| no_plan("the incident has no diagnosis"))?;
         let diagnosis = Diagnosis::admit(findings, &evidence).map_err(|e| no_plan(&crate::chain(&e)))?;
         let choice = choose(&diagnosis, &self.catalog, &evidence).map_err(|why| hand_over(&why, &diagnosis))?;
         let context = self.plan_context(incident, self.target_of(incident)?, &evidence);
         let plan = Plan::fill(&choice.draft, &self.catalog, &evidence, context)
             .map_err(|e| no_plan(&format!("{}: {}", e.code(), crate::chain(&e))))?;
         let text = String::from_utf8(plan.bytes().to_vec()).map_err(|e| Halt::internal(&e))?;
-        let plan = PlanRecord { draft: choice.draft, digest: plan.digest(), text, not_taken: choice.not_taken };
+        let plan = PlanRecord {
+            draft: choice.draft,
+            digest: plan.digest(),
+            text,
+            not_taken: choice.not_taken,
+        };
         Ok(Event::Planned { plan }.into())
     }
 
@@ -36,7 +44,9 @@ impl Pipeline {
             target: Target {
                 name: target.name.clone(),
                 environment: target.environment.clone(),
-                system_identifier: identity.map(|piece| text_of(piece, "system_identifier").to_owned()).unwrap_or_default(),
+                system_identifier: identity
+                    .map(|piece| text_of(piece, "system_identifier").to_owned())
+                    .unwrap_or_default(),
                 database: target.database.clone(),
             },
             requester: section.id.clone(),
@@ -60,6 +70,14 @@ fn hand_over(why: &NoPlan, diagnosis: &Diagnosis) -> Halt {
         NoPlan::NoRunbook(_) | NoPlan::CannotFill { .. } => HandOverReason::NoRunbook,
     };
     let best = diagnosis.best();
-    let look_at = best.signals_for.iter().map(|signal| format!("{} ({})", signal.says, signal.evidence)).collect();
-    Halt::HandOver { reason, message: format!("{why}. {}", best.explanation), look_at }
+    let look_at = best
+        .signals_for
+        .iter()
+        .map(|signal| format!("{} ({})", signal.says, signal.evidence))
+        .collect();
+    Halt::HandOver {
+        reason,
+        message: format!("{why}. {}", best.explanation),
+        look_at,
+    }
 }

@@ -31,10 +31,23 @@ impl Pipeline {
     }
 
     pub(crate) fn refuse(&self, incident: &Incident) -> Step {
-        let denial = incident.decision.as_ref().and_then(|decision| decision.pointer("/denials/0"));
-        let word = |key: &str| denial.and_then(|denial| denial.get(key)).and_then(Value::as_str).map(str::to_owned);
+        let denial = incident
+            .decision
+            .as_ref()
+            .and_then(|decision| decision.pointer("/denials/0"));
+        let word = |key: &str| {
+            denial
+                .and_then(|denial| denial.get(key))
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
         let code = word("code").unwrap_or_else(|| "policy_denied".to_owned());
         let message = word("message").unwrap_or_else(|| "the policy does not allow the plan".to_owned());
-        Ok(Event::PolicyRefused { by: RefusedBy::EarlyLook, code, message }.into())
+        Ok(Event::PolicyRefused {
+            by: RefusedBy::EarlyLook,
+            code,
+            message,
+        }
+        .into())
     }
 }

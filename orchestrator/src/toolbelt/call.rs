@@ -15,7 +15,11 @@ pub enum CallError {
     Unreachable { server: String, reason: String },
     /// Another program answers than the one that was configured.
     #[error("server `{server}` calls itself `{calls_itself}`, but `{wanted}` was configured")]
-    WrongServer { server: String, calls_itself: String, wanted: String },
+    WrongServer {
+        server: String,
+        calls_itself: String,
+        wanted: String,
+    },
     #[error("server `{server}` speaks MCP `{version}`, which is not spoken here")]
     WrongProtocol { server: String, version: String },
     #[error("`{tool}` gave no answer within {after:?}")]
@@ -26,7 +30,12 @@ pub enum CallError {
     Malformed { tool: String, reason: String },
     /// The tool itself said no; its own code and structure are kept.
     #[error("`{tool}` refused: {code}: {message}")]
-    Refused { tool: String, code: String, message: String, structured: Box<Value> },
+    Refused {
+        tool: String,
+        code: String,
+        message: String,
+        structured: Box<Value>,
+    },
 }
 
 impl CallError {
@@ -57,7 +66,9 @@ impl CallError {
         match self {
             Self::StartTimedOut { .. } | Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. } => true,
             Self::Refused { structured, .. } => structured.get("retryable") == Some(&Value::Bool(true)),
-            Self::NoServer { .. } | Self::WrongServer { .. } | Self::WrongProtocol { .. } | Self::Malformed { .. } => false,
+            Self::NoServer { .. } | Self::WrongServer { .. } | Self::WrongProtocol { .. } | Self::Malformed { .. } => {
+                false
+            }
         }
     }
 }

@@ -23,17 +23,27 @@ pub(super) async fn connect(name: &str, kind: &str, section: &ServerSection) -> 
     let after = section.start_timeout();
     let connection = match tokio::time::timeout(after, open(name, section)).await {
         Ok(opened) => opened?,
-        Err(_) => return Err(CallError::StartTimedOut { server: name.to_owned(), after }),
+        Err(_) => {
+            return Err(CallError::StartTimedOut {
+                server: name.to_owned(),
+                after,
+            });
+        }
     };
     // A cached answer is not an observation.
-    connection.set_response_cache_config(ClientCacheConfig::disabled()).await;
+    connection
+        .set_response_cache_config(ClientCacheConfig::disabled())
+        .await;
     check_peer(name, kind, &connection)?;
     Ok(connection)
 }
 
 async fn open(name: &str, section: &ServerSection) -> Result<Connection, CallError> {
-    let unreachable = |reason: String| CallError::Unreachable { server: name.to_owned(), reason };
-    let refused = |error: ClientInitializeError| unreachable(crate::chain(&error));
+    let unreachable = |reason: String| CallError::Unreachable {
+        server: name.to_owned(),
+        reason,
+    };
+    let refused = |error: ClientInitializeError| unreachable(in_words(&error));
     match (&section.command, &section.url) {
         (Some(command), _) => {
             let child = spawn(command, section).map_err(|e| unreachable(format!("`{}`: {e}", command.join(" "))))?;
@@ -43,19 +53,38 @@ async fn open(name: &str, section: &ServerSection) -> Result<Connection, CallErr
             let http = http_client().map_err(|e| unreachable(crate::chain(&e)))?;
             let config = StreamableHttpClientTransportConfig::with_uri(mcp_url(url));
             let transport = StreamableHttpClientTransport::with_client(http, config);
-            client().serve_with_lifecycle(transport, lifecycle()).await.map_err(refused)
+            client()
+                .serve_with_lifecycle(transport, lifecycle())
+                .await
+                .map_err(refused)
         }
         (None, None) => Err(unreachable("neither a command nor an address is configured".to_owned())),
     }
 }
 
+/// rmcp's own words for a transport error are mostly the names of its types.
+fn in_words(error: &ClientInitializeError) -> String {
+    match error {
+        ClientInitializeError::TransportError { error, context } => {
+            format!("{context}: {}", crate::chain(error.error.as_ref()))
+        }
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => in_words(fallback),
+        other => crate::chain(other),
+    }
+}
+
 fn spawn(command: &[String], section: &ServerSection) -> std::io::Result<TokioChildProcess> {
-    let (program, arguments) =
-        command.split_first().ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidInput, "the command is empty"))?;
+    let (program, arguments) = command
+        .split_first()
+        .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidInput, "the command is empty"))?;
     let mut child = Command::new(program);
     // A group of its own: Ctrl-C on our terminal is ours to pass on, in order.
     child.args(arguments).env_clear().kill_on_drop(true).process_group(0);
-    child.envs(INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))));
+    child.envs(
+        INHERITED
+            .iter()
+            .filter_map(|name| Some((*name, std::env::var_os(name)?))),
+    );
     child.envs(&section.env);
     let stderr = match &section.log_file {
         Some(file) => Stdio::from(std::fs::OpenOptions::new().create(true).append(true).open(file)?),
@@ -91,23 +120,45 @@ fn http_client() -> Result<reqwest::Client, reqwest::Error> {
 
 fn mcp_url(url: &str) -> String {
     let base = url.trim_end_matches('/');
-    if base.ends_with("/mcp") { base.to_owned() } else { format!("{base}/mcp") }
+    if base.ends_with("/mcp") {
+        base.to_owned()
+    } else {
+        format!("{base}/mcp")
+    }
 }
 
 fn check_peer(name: &str, wanted: &str, connection: &Connection) -> Result<(), CallError> {
     let server = name.to_owned();
     let Some(peer) = connection.peer_info() else {
-        return Err(CallError::Unreachable { server, reason: "it did not say who it is".to_owned() });
+        return Err(CallError::Unreachable {
+            server,
+            reason: "it did not say who it is".to_owned(),
+        });
     };
-    let spoken = [ProtocolVersion::V_2026_07_28, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2025_06_18];
+    let spoken = [
+        ProtocolVersion::V_2026_07_28,
+        ProtocolVersion::V_2025_11_25,
+        ProtocolVersion::V_2025_06_18,
+    ];
     if !spoken.contains(&peer.protocol_version) {
-        return Err(CallError::WrongProtocol { server, version: peer.protocol_version.to_string() });
+        return Err(CallError::WrongProtocol {
+            server,
+            version: peer.protocol_version.to_string(),
+        });
     }
-    let calls_itself = peer.server_info.as_ref().map(|info| info.name.clone()).unwrap_or_default();
+    let calls_itself = peer
+        .server_info
+        .as_ref()
+        .map(|info| info.name.clone())
+        .unwrap_or_default();
     if calls_itself == wanted {
         Ok(())
     } else {
-        Err(CallError::WrongServer { server, calls_itself, wanted: wanted.to_owned() })
+        Err(CallError::WrongServer {
+            server,
+            calls_itself,
+            wanted: wanted.to_owned(),
+        })
     }
 }
 

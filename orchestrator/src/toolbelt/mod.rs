@@ -35,13 +35,21 @@ pub struct Taken {
 impl Toolbelt {
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let servers = config.servers.iter().map(|(name, section)| (name.clone(), McpServer::new(name, section.clone())));
-        Self { servers: servers.collect() }
+        let servers = config
+            .servers
+            .iter()
+            .map(|(name, section)| (name.clone(), McpServer::new(name, section.clone())));
+        Self {
+            servers: servers.collect(),
+        }
     }
 
     /// Starts every server at once. One that does not start is tried again when it is needed.
     pub async fn start(&self) -> Vec<(String, Result<(), CallError>)> {
-        let starting = self.servers.values().map(|server| async { (server.name().to_owned(), server.start().await) });
+        let starting = self
+            .servers
+            .values()
+            .map(|server| async { (server.name().to_owned(), server.start().await) });
         join_all(starting).await
     }
 
@@ -55,7 +63,10 @@ impl Toolbelt {
             let started = Instant::now();
             let answer = match tokio::time::timeout(deadline, self.ask(target, probe)).await {
                 Ok(answer) => answer,
-                Err(_) => Err(CallError::TimedOut { tool: probe.tool.to_owned(), after: deadline }),
+                Err(_) => Err(CallError::TimedOut {
+                    tool: probe.tool.to_owned(),
+                    after: deadline,
+                }),
             };
             (probe, answer, started.elapsed(), Timestamp::from(Utc::now()))
         });
@@ -63,8 +74,18 @@ impl Toolbelt {
         for (probe, answer, took, at) in join_all(asked).await {
             let id = format!("E{}", first_id.saturating_add(taken.evidence.len()));
             let recorded = answer.and_then(|result| {
-                Evidence::record(id, probe.server, probe.tool, Value::Object(probe.arguments.clone()), at, result)
-                    .map_err(|e| CallError::Malformed { tool: probe.tool.to_owned(), reason: e.to_string() })
+                Evidence::record(
+                    id,
+                    probe.server,
+                    probe.tool,
+                    Value::Object(probe.arguments.clone()),
+                    at,
+                    result,
+                )
+                .map_err(|e| CallError::Malformed {
+                    tool: probe.tool.to_owned(),
+                    reason: e.to_string(),
+                })
             });
             match recorded {
                 Ok(evidence) => {
@@ -84,7 +105,13 @@ impl Toolbelt {
     }
 
     /// One question to the target's server of this kind, unrecorded: for readings of the recovery check.
-    pub async fn ask_kind(&self, target: &TargetSection, kind: &str, tool: &str, arguments: Value) -> Result<Value, CallError> {
+    pub async fn ask_kind(
+        &self,
+        target: &TargetSection,
+        kind: &str,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<Value, CallError> {
         let server = self.of_kind(target, kind)?;
         let arguments = match arguments {
             Value::Object(map) => map,
@@ -94,11 +121,15 @@ impl Toolbelt {
     }
 
     async fn ask(&self, target: &TargetSection, probe: &Probe) -> Result<Value, CallError> {
-        self.of_kind(target, probe.server)?.call(probe.tool, probe.arguments.clone()).await
+        self.of_kind(target, probe.server)?
+            .call(probe.tool, probe.arguments.clone())
+            .await
     }
 
     fn of_kind(&self, target: &TargetSection, kind: &str) -> Result<&McpServer, CallError> {
         let mut named = target.servers.iter().filter_map(|name| self.servers.get(name));
-        named.find(|server| server.kind() == kind).ok_or_else(|| CallError::NoServer { kind: kind.to_owned() })
+        named
+            .find(|server| server.kind() == kind)
+            .ok_or_else(|| CallError::NoServer { kind: kind.to_owned() })
     }
 }

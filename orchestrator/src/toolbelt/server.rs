@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rmcp::ServiceError;
-use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ReadResourceRequestParams, ReadResourceResponse, ResourceContents};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ReadResourceRequestParams, ReadResourceResponse,
+    ResourceContents,
+};
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
@@ -27,7 +30,12 @@ pub struct McpServer {
 impl McpServer {
     #[must_use]
     pub fn new(name: &str, section: ServerSection) -> Self {
-        Self { name: name.to_owned(), section, connection: Mutex::new(None), silent_calls: AtomicU32::new(0) }
+        Self {
+            name: name.to_owned(),
+            section,
+            connection: Mutex::new(None),
+            silent_calls: AtomicU32::new(0),
+        }
     }
 
     #[must_use]
@@ -46,7 +54,9 @@ impl McpServer {
     }
 
     pub async fn stop(&self) {
-        let Some(connection) = self.connection.lock().await.take() else { return };
+        let Some(connection) = self.connection.lock().await.take() else {
+            return;
+        };
         if let Some(mut connection) = Arc::into_inner(connection)
             && let Err(error) = connection.close_with_timeout(STOP_TIMEOUT).await
         {
@@ -77,16 +87,27 @@ impl McpServer {
             CallToolResponse::Complete(result) => structured(tool, result),
             CallToolResponse::InputRequired(_) | CallToolResponse::Task(_) => {
                 let reason = "it asks for more than was declared here".to_owned();
-                Err(CallError::Malformed { tool: tool.to_owned(), reason })
+                Err(CallError::Malformed {
+                    tool: tool.to_owned(),
+                    reason,
+                })
             }
-            _ => Err(CallError::Malformed { tool: tool.to_owned(), reason: "an unknown kind of result".to_owned() }),
+            _ => Err(CallError::Malformed {
+                tool: tool.to_owned(),
+                reason: "an unknown kind of result".to_owned(),
+            }),
         }
     }
 
     async fn read_once(&self, uri: &str) -> Result<Value, CallError> {
-        let malformed = |reason: String| CallError::Malformed { tool: uri.to_owned(), reason };
+        let malformed = |reason: String| CallError::Malformed {
+            tool: uri.to_owned(),
+            reason,
+        };
         let connection = self.connected().await?;
-        let answer = self.bounded(uri, connection.read_resource_once(ReadResourceRequestParams::new(uri))).await?;
+        let answer = self
+            .bounded(uri, connection.read_resource_once(ReadResourceRequestParams::new(uri)))
+            .await?;
         let ReadResourceResponse::Complete(result) = answer else {
             return Err(malformed("it asks for more than was declared here".to_owned()));
         };
@@ -98,7 +119,11 @@ impl McpServer {
         }
     }
 
-    async fn bounded<T>(&self, tool: &str, answer: impl Future<Output = Result<T, ServiceError>>) -> Result<T, CallError> {
+    async fn bounded<T>(
+        &self,
+        tool: &str,
+        answer: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, CallError> {
         let after = self.section.call_timeout();
         match tokio::time::timeout(after, answer).await {
             Ok(Ok(answer)) => {
@@ -111,7 +136,10 @@ impl McpServer {
                 if silent >= MAX_SILENT_CALLS {
                     self.give_up("it hangs").await;
                 }
-                Err(CallError::TimedOut { tool: tool.to_owned(), after })
+                Err(CallError::TimedOut {
+                    tool: tool.to_owned(),
+                    after,
+                })
             }
         }
     }
@@ -127,9 +155,15 @@ impl McpServer {
             },
             ServiceError::TransportClosed | ServiceError::TransportSend(_) | ServiceError::Cancelled { .. } => {
                 self.give_up("its connection broke").await;
-                CallError::Broken { tool, reason: error.to_string() }
+                CallError::Broken {
+                    tool,
+                    reason: error.to_string(),
+                }
             }
-            other => CallError::Malformed { tool, reason: other.to_string() },
+            other => CallError::Malformed {
+                tool,
+                reason: other.to_string(),
+            },
         }
     }
 
@@ -162,7 +196,10 @@ fn structured(tool: &str, result: CallToolResult) -> Result<Value, CallError> {
     let body = result.structured_content.unwrap_or_default();
     if result.is_error == Some(true) {
         let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
-        let said = result.content.iter().find_map(|block| block.as_text().map(|text| text.text.clone()));
+        let said = result
+            .content
+            .iter()
+            .find_map(|block| block.as_text().map(|text| text.text.clone()));
         return Err(CallError::Refused {
             tool: tool.to_owned(),
             code: text("code").unwrap_or_else(|| "refused".to_owned()),
@@ -173,6 +210,71 @@ fn structured(tool: &str, result: CallToolResult) -> Result<Value, CallError> {
     if body.is_object() {
         Ok(body)
     } else {
-        Err(CallError::Malformed { tool: tool.to_owned(), reason: "it has no structured content".to_owned() })
+        Err(CallError::Malformed {
+            tool: tool.to_owned(),
+            reason: "it has no structured content".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    use std::time::Instant;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::stand_ins::{Script, StandIns};
+
+    fn section(command: &[&str]) -> ServerSection {
+        ServerSection {
+            command: Some(command.iter().map(|&word| word.to_owned()).collect()),
+            url: None,
+            start_timeout_s: 1,
+            ..ServerSection::at("postgres-readonly", String::new())
+        }
+    }
+
+    async fn start_error(section: ServerSection) -> CallError {
+        McpServer::new("db", section).start().await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_not_waited_for() {
+        let began = Instant::now();
+        let error = start_error(section(&["sleep", "60"])).await;
+        assert_eq!(error.code(), "server_start_timed_out");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ends_or_is_not_there_is_unreachable() {
+        assert_eq!(start_error(section(&["true"])).await.code(), "server_unreachable");
+        assert_eq!(
+            start_error(section(&["/nonexistent/server"])).await.code(),
+            "server_unreachable"
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn another_server_than_the_configured_one_is_refused() {
+        let stand_ins = StandIns::start(Script::default()).await;
+        let error = start_error(ServerSection::at("postgres-readonly", stand_ins.gate_url.clone())).await;
+        assert_eq!(error.code(), "wrong_server");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_refusal_keeps_its_code_and_an_unknown_tool_is_one() {
+        let stand_ins = StandIns::start(Script::default()).await;
+        let server = McpServer::new(
+            "db",
+            ServerSection::at("postgres-readonly", stand_ins.observer_url.clone()),
+        );
+        let arguments = json!({"sql": "SELECT 1", "force": true}).as_object().cloned().unwrap();
+        let refused = server.call("query", arguments).await.unwrap_err();
+        assert!(matches!(refused, CallError::Refused { .. }), "{refused}");
+        assert!(server.call("drop_everything", Map::new()).await.is_err());
+        assert!(server.call("server_identity", Map::new()).await.is_ok());
     }
 }

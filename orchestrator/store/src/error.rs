@@ -13,7 +13,11 @@ pub enum StoreError {
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
     #[error("event {seq} of incident `{incident}` cannot be replayed: {reason}")]
-    Unreplayable { incident: IncidentId, seq: u64, reason: String },
+    Unreplayable {
+        incident: IncidentId,
+        seq: u64,
+        reason: String,
+    },
     /// As many incidents are open as may be; the sender has to try again.
     #[error("{open} incidents are open, and no more are taken")]
     Full { open: u64 },
@@ -22,7 +26,11 @@ pub enum StoreError {
     #[error("could not write or read JSON")]
     Json(#[from] serde_json::Error),
     #[error("could not use `{path}`")]
-    Io { path: std::path::PathBuf, #[source] source: std::io::Error },
+    Io {
+        path: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 impl StoreError {

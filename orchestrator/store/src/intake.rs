@@ -38,23 +38,41 @@ impl Store {
             let sql = tx.sql();
             if let Some(id) = rows::incident_of_episode(sql, &alert.episode)? {
                 let incident = rows::fold(sql, &id)?.ok_or_else(|| StoreError::UnknownIncident(id.clone()))?;
-                let known = incident.alerts.iter().find(|record| record.alert.episode == alert.episode);
+                let known = incident
+                    .alerts
+                    .iter()
+                    .find(|record| record.alert.episode == alert.episode);
                 let (news, event) = match (known.is_some_and(|record| record.alert.is_firing()), alert.status) {
-                    (true, AlertStatus::Resolved { ends_at }) => {
-                        (News::Resolved, Event::AlertResolved { episode: alert.episode.clone(), ends_at })
-                    }
+                    (true, AlertStatus::Resolved { ends_at }) => (
+                        News::Resolved,
+                        Event::AlertResolved {
+                            episode: alert.episode.clone(),
+                            ends_at,
+                        },
+                    ),
                     (false, AlertStatus::Firing) if incident.state.outcome().is_none() => {
                         (News::Joined, Event::AlertJoined { alert: alert.clone() })
                     }
-                    _ => return Ok(Received { news: News::Duplicate, incident: Some(id) }),
+                    _ => {
+                        return Ok(Received {
+                            news: News::Duplicate,
+                            incident: Some(id),
+                        });
+                    }
                 };
                 tx.append(journal_event(&id, &event)?)?;
                 rows::put_index(sql, &incident.apply(event)?, &now())?;
-                return Ok(Received { news, incident: Some(id) });
+                return Ok(Received {
+                    news,
+                    incident: Some(id),
+                });
             }
 
             if !alert.is_firing() {
-                return Ok(Received { news: News::NeverSeen, incident: None });
+                return Ok(Received {
+                    news: News::NeverSeen,
+                    incident: None,
+                });
             }
             let family = alert.family();
             if let Some(id) = rows::taking(sql, target, family.as_str())? {
@@ -63,7 +81,10 @@ impl Store {
                 tx.append(journal_event(&id, &event)?)?;
                 rows::put_index(sql, &incident.apply(event)?, &now())?;
                 rows::put_episode(sql, &alert.episode, &id)?;
-                return Ok(Received { news: News::Joined, incident: Some(id) });
+                return Ok(Received {
+                    news: News::Joined,
+                    incident: Some(id),
+                });
             }
 
             let open = rows::count_open(sql)?;
@@ -71,9 +92,20 @@ impl Store {
                 return Err(StoreError::Full { open });
             }
             let id = IncidentId::opened_by(target, alert);
-            open_incident(tx, &id, &Event::Opened { target: target.to_owned(), family, alert: alert.clone() })?;
+            open_incident(
+                tx,
+                &id,
+                &Event::Opened {
+                    target: target.to_owned(),
+                    family,
+                    alert: alert.clone(),
+                },
+            )?;
             rows::put_episode(sql, &alert.episode, &id)?;
-            Ok(Received { news: News::Opened, incident: Some(id) })
+            Ok(Received {
+                news: News::Opened,
+                incident: Some(id),
+            })
         })
     }
 }
@@ -91,7 +123,11 @@ mod tests {
     use crate::{StoreConfig, Viewer};
 
     fn config(dir: &std::path::Path) -> StoreConfig {
-        StoreConfig { dir: dir.to_owned(), origin: "countersign.test/orchestrator-1".to_owned(), publish: None }
+        StoreConfig {
+            dir: dir.to_owned(),
+            origin: "countersign.test/orchestrator-1".to_owned(),
+            publish: None,
+        }
     }
 
     fn alert(fingerprint: &str, name: &str) -> Alert {
@@ -110,7 +146,9 @@ mod tests {
     }
 
     fn ended(mut alert: Alert) -> Alert {
-        alert.status = AlertStatus::Resolved { ends_at: "2026-11-22T10:20:00Z".parse().unwrap() };
+        alert.status = AlertStatus::Resolved {
+            ends_at: "2026-11-22T10:20:00Z".parse().unwrap(),
+        };
         alert
     }
 
@@ -121,7 +159,13 @@ mod tests {
         let first = store.receive("orders", &alert("aa", "LockWaits"), 9).unwrap();
         assert_eq!(first.news, News::Opened);
         let again = store.receive("orders", &alert("aa", "LockWaits"), 9).unwrap();
-        assert_eq!(again, Received { news: News::Duplicate, incident: first.incident });
+        assert_eq!(
+            again,
+            Received {
+                news: News::Duplicate,
+                incident: first.incident
+            }
+        );
         assert_eq!(store.open_incidents().unwrap().len(), 1);
     }
 
@@ -130,9 +174,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&config(dir.path())).unwrap();
         store.receive("orders", &alert("aa", "LockWaits"), 9).unwrap();
-        assert_eq!(store.receive("orders", &alert("bb", "LockWaits"), 9).unwrap().news, News::Joined);
-        assert_eq!(store.receive("billing", &alert("cc", "LockWaits"), 9).unwrap().news, News::Opened);
-        assert_eq!(store.receive("orders", &alert("dd", "DiskFull"), 9).unwrap().news, News::Opened);
+        assert_eq!(
+            store.receive("orders", &alert("bb", "LockWaits"), 9).unwrap().news,
+            News::Joined
+        );
+        assert_eq!(
+            store.receive("billing", &alert("cc", "LockWaits"), 9).unwrap().news,
+            News::Opened
+        );
+        assert_eq!(
+            store.receive("orders", &alert("dd", "DiskFull"), 9).unwrap().news,
+            News::Opened
+        );
     }
 
     #[test]
@@ -142,8 +195,20 @@ mod tests {
         store.receive("orders", &alert("aa", "LockWaits"), 1).unwrap();
         let refused = store.receive("orders", &alert("bb", "DiskFull"), 1).unwrap_err();
         assert_eq!(refused.code(), "too_many_incidents");
-        assert_eq!(store.receive("orders", &ended(alert("aa", "LockWaits")), 1).unwrap().news, News::Resolved);
-        assert_eq!(store.receive("orders", &ended(alert("aa", "LockWaits")), 1).unwrap().news, News::Duplicate);
+        assert_eq!(
+            store
+                .receive("orders", &ended(alert("aa", "LockWaits")), 1)
+                .unwrap()
+                .news,
+            News::Resolved
+        );
+        assert_eq!(
+            store
+                .receive("orders", &ended(alert("aa", "LockWaits")), 1)
+                .unwrap()
+                .news,
+            News::Duplicate
+        );
     }
 
     #[test]
@@ -151,33 +216,79 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&config(dir.path())).unwrap();
         let received = store.receive("orders", &ended(alert("aa", "LockWaits")), 9).unwrap();
-        assert_eq!(received, Received { news: News::NeverSeen, incident: None });
+        assert_eq!(
+            received,
+            Received {
+                news: News::NeverSeen,
+                incident: None
+            }
+        );
     }
 
     #[test]
     fn an_alert_that_goes_on_after_the_end_does_not_start_again() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&config(dir.path())).unwrap();
-        let id = store.receive("orders", &alert("aa", "LockWaits"), 9).unwrap().incident.unwrap();
+        let id = store
+            .receive("orders", &alert("aa", "LockWaits"), 9)
+            .unwrap()
+            .incident
+            .unwrap();
         let reason = HandOverReason::Unexplained;
-        store.record(&id, Event::HandedOver { reason, message: "odd".to_owned(), look_at: vec![] }).unwrap();
-        store.record(&id, Event::Closed { post_mortem: Digest::of(b""), file: "x.md".to_owned() }).unwrap();
-        assert_eq!(store.receive("orders", &alert("aa", "LockWaits"), 9).unwrap().news, News::Duplicate);
+        store
+            .record(
+                &id,
+                Event::HandedOver {
+                    reason,
+                    message: "odd".to_owned(),
+                    look_at: vec![],
+                },
+            )
+            .unwrap();
+        store
+            .record(
+                &id,
+                Event::Closed {
+                    post_mortem: Digest::of(b""),
+                    file: "x.md".to_owned(),
+                },
+            )
+            .unwrap();
+        assert_eq!(
+            store.receive("orders", &alert("aa", "LockWaits"), 9).unwrap().news,
+            News::Duplicate
+        );
         assert!(store.open_incidents().unwrap().is_empty());
     }
 
     #[test]
     fn what_was_recorded_is_there_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
-        let evidence =
-            Evidence::record("E1", "postgres-readonly", "sessions", json!({}), Timestamp::from_unix(9), json!({"n": 1}))
-                .unwrap();
+        let evidence = Evidence::record(
+            "E1",
+            "postgres-readonly",
+            "sessions",
+            json!({}),
+            Timestamp::from_unix(9),
+            json!({"n": 1}),
+        )
+        .unwrap();
         let (id, lived) = {
             let store = Store::open(&config(dir.path())).unwrap();
-            let id = store.receive("orders", &alert("aa", "LockWaits"), 9).unwrap().incident.unwrap();
+            let id = store
+                .receive("orders", &alert("aa", "LockWaits"), 9)
+                .unwrap()
+                .incident
+                .unwrap();
             store.record(&id, Event::DiagnosisStarted).unwrap();
-            let taken = Event::EvidenceTaken { evidence: vec![incident::EvidenceNote::of(&evidence, 4)], missing: vec![] };
-            (id.clone(), store.record_with(&id, taken, std::slice::from_ref(&evidence)).unwrap())
+            let taken = Event::EvidenceTaken {
+                evidence: vec![incident::EvidenceNote::of(&evidence, 4)],
+                missing: vec![],
+            };
+            (
+                id.clone(),
+                store.record_with(&id, taken, std::slice::from_ref(&evidence)).unwrap(),
+            )
         };
         let store = Store::open(&config(dir.path())).unwrap();
         assert_eq!(store.incident(&id).unwrap(), lived);
@@ -193,7 +304,11 @@ mod tests {
     fn an_illegal_event_leaves_no_trace() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&config(dir.path())).unwrap();
-        let id = store.receive("orders", &alert("aa", "LockWaits"), 9).unwrap().incident.unwrap();
+        let id = store
+            .receive("orders", &alert("aa", "LockWaits"), 9)
+            .unwrap()
+            .incident
+            .unwrap();
         let refused = store.record(&id, Event::Debated { opinions: vec![] }).unwrap_err();
         assert_eq!(refused.code(), "illegal_event");
         assert_eq!(store.timeline(&id).unwrap().len(), 1);

@@ -30,7 +30,11 @@ pub(crate) fn timeline(sql: &Connection, id: &IncidentId) -> Result<Vec<Entry>, 
 pub(crate) fn fold(sql: &Connection, id: &IncidentId) -> Result<Option<Incident>, StoreError> {
     let mut folded: Option<Incident> = None;
     for entry in timeline(sql, id)? {
-        let odd = |reason: String| StoreError::Unreplayable { incident: id.clone(), seq: entry.seq, reason };
+        let odd = |reason: String| StoreError::Unreplayable {
+            incident: id.clone(),
+            seq: entry.seq,
+            reason,
+        };
         let event = Event::parse(&entry.kind, entry.data.clone()).map_err(|e| odd(e.to_string()))?;
         folded = Some(match folded {
             None => {
@@ -51,7 +55,15 @@ pub(crate) fn put_index(sql: &Connection, incident: &Incident, now: &str) -> Res
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
          ON CONFLICT (id) DO UPDATE SET state = ?4, takes = ?5, open = ?6, changed_at = ?7",
     )?
-    .execute((incident.id.as_str(), &incident.target, incident.family.as_str(), state_word(incident), takes, open, now))?;
+    .execute((
+        incident.id.as_str(),
+        &incident.target,
+        incident.family.as_str(),
+        state_word(incident),
+        takes,
+        open,
+        now,
+    ))?;
     Ok(())
 }
 
@@ -81,7 +93,11 @@ pub(crate) fn put_episode(sql: &Connection, episode: &Episode, id: &IncidentId) 
 }
 
 fn episode_key(episode: &Episode) -> (String, String, String) {
-    (episode.source.to_string(), episode.fingerprint.clone(), episode.starts_at.to_rfc3339())
+    (
+        episode.source.to_string(),
+        episode.fingerprint.clone(),
+        episode.starts_at.to_rfc3339(),
+    )
 }
 
 /// The incident of this target and family that still takes alerts.
@@ -89,7 +105,9 @@ pub(crate) fn taking(sql: &Connection, target: &str, family: &str) -> Result<Opt
     let mut statement = sql.prepare_cached(
         "SELECT id FROM incidents WHERE takes AND target = ?1 AND family = ?2 ORDER BY opened_at DESC LIMIT 1",
     )?;
-    let found = statement.query_row([target, family], |row| row.get::<_, String>(0)).optional()?;
+    let found = statement
+        .query_row([target, family], |row| row.get::<_, String>(0))
+        .optional()?;
     Ok(found.map(|id| IncidentId::named(&id)))
 }
 
@@ -100,7 +118,9 @@ pub(crate) fn open_ids(sql: &Connection) -> Result<Vec<IncidentId>, StoreError> 
 }
 
 pub(crate) fn count_open(sql: &Connection) -> Result<u64, StoreError> {
-    let open: i64 = sql.prepare_cached("SELECT count(*) FROM incidents WHERE open")?.query_row([], |row| row.get(0))?;
+    let open: i64 = sql
+        .prepare_cached("SELECT count(*) FROM incidents WHERE open")?
+        .query_row([], |row| row.get(0))?;
     Ok(open.unsigned_abs())
 }
 
@@ -137,8 +157,13 @@ pub(crate) fn evidence(sql: &Connection, incident: &Incident) -> Result<Vec<Evid
     let mut select = sql.prepare_cached("SELECT body FROM evidence WHERE incident = ?1 AND id = ?2")?;
     let mut found = Vec::with_capacity(incident.evidence.len());
     for note in &incident.evidence {
-        let changed = || StoreError::EvidenceChanged { incident: incident.id.clone(), id: note.id.clone() };
-        let body: Option<String> = select.query_row([incident.id.as_str(), &note.id], |row| row.get(0)).optional()?;
+        let changed = || StoreError::EvidenceChanged {
+            incident: incident.id.clone(),
+            id: note.id.clone(),
+        };
+        let body: Option<String> = select
+            .query_row([incident.id.as_str(), &note.id], |row| row.get(0))
+            .optional()?;
         let piece: Evidence = serde_json::from_str(&body.ok_or_else(changed)?)?;
         if piece.digest != note.digest || !piece.is_intact() {
             return Err(changed());

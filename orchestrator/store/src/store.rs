@@ -30,7 +30,10 @@ pub struct Store {
 impl Store {
     /// Opens or makes it, and replays every incident that is not closed: a store that cannot be replayed is not opened.
     pub fn open(config: &StoreConfig) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(&config.dir).map_err(|source| StoreError::Io { path: config.dir.clone(), source })?;
+        std::fs::create_dir_all(&config.dir).map_err(|source| StoreError::Io {
+            path: config.dir.clone(),
+            source,
+        })?;
         let journal = Journal::open(&JournalConfig {
             path: config.dir.join(FILE),
             origin: config.origin.clone(),
@@ -70,7 +73,8 @@ impl Store {
 
     /// Replays one incident.
     pub fn incident(&self, id: &IncidentId) -> Result<Incident, StoreError> {
-        self.journal.view(|sql| rows::fold(sql, id)?.ok_or_else(|| StoreError::UnknownIncident(id.clone())))
+        self.journal
+            .view(|sql| rows::fold(sql, id)?.ok_or_else(|| StoreError::UnknownIncident(id.clone())))
     }
 
     /// The incidents that are not closed, oldest first.
@@ -102,7 +106,11 @@ pub(crate) fn open_incident(tx: &Tx<'_>, id: &IncidentId, event: &Event) -> Resu
 }
 
 pub(crate) fn journal_event(id: &IncidentId, event: &Event) -> Result<journal::Event, StoreError> {
-    Ok(journal::Event { kind: event.kind().to_owned(), subject: id.as_str().to_owned(), data: event.data()? })
+    Ok(journal::Event {
+        kind: event.kind().to_owned(),
+        subject: id.as_str().to_owned(),
+        data: event.data()?,
+    })
 }
 
 pub(crate) fn now() -> String {

@@ -295,6 +295,12 @@ fn signatures(view: &RequestView) -> Part {
         "signed".to_owned(),
         format!("{} of {} people", view.summary.have, view.summary.need),
     )];
+    if view.need_hardware > 0 {
+        lines.push((
+            "with hardware keys".to_owned(),
+            format!("{} of them, at least", view.need_hardware),
+        ));
+    }
     for one in &view.approvals {
         lines.push((
             "approved by".to_owned(),

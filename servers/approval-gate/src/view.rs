@@ -68,6 +68,8 @@ pub struct RequestView {
     pub policy: Value,
     /// How people may sign.
     pub methods: Vec<String>,
+    /// How many of them must sign with a hardware key.
+    pub need_hardware: u32,
     /// Signatures so far.
     pub approvals: Vec<SignatureView>,
     /// Who said no, if anyone did.
@@ -158,6 +160,7 @@ impl RequestView {
             evidence: rows.json_content(terms.evidence)?,
             policy: rows.json_content(terms.decision)?,
             methods: terms.methods.clone(),
+            need_hardware: terms.need_hardware,
             approvals: request.approvals.iter().map(SignatureView::of).collect(),
             rejected: request.rejection().map(SignatureView::of),
         })

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use aws_config::{
-    AppName, BehaviorVersion, Region, SdkConfig, default_provider::credentials::DefaultCredentialsChain,
-    environment::EnvironmentVariableRegionProvider, imds, meta::region::RegionProviderChain,
-    profile::ProfileFileRegionProvider, retry::RetryConfig, timeout::TimeoutConfig,
+    AppName, BehaviorVersion, Region, SdkConfig, default_provider::credentials::DefaultCredentialsChain, imds,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
 use kit::ToolError;
 use tokio::sync::OnceCell;
@@ -17,6 +16,14 @@ const ATTEMPT: Duration = Duration::from_secs(8);
 const OPERATION: Duration = Duration::from_secs(15);
 /// A machine that is no EC2 instance may swallow packets to the metadata service instead of refusing them.
 const INSTANCE_METADATA: Duration = Duration::from_millis(900);
+
+/// AWS_REGION is a flag's; this is the older name. Clients hand on variables that nobody has set, as empty ones.
+fn region_of_environment() -> Option<Region> {
+    std::env::var("AWS_DEFAULT_REGION")
+        .ok()
+        .filter(|region| !region.is_empty())
+        .map(Region::new)
+}
 
 /// One process's view of the operator's account.
 pub struct Session {
@@ -60,7 +67,7 @@ impl Session {
             profile = profile.profile_name(name);
         }
         let region = RegionProviderChain::first_try(self.account.region.clone().map(Region::new))
-            .or_else(EnvironmentVariableRegionProvider::new())
+            .or_else(region_of_environment())
             .or_else(profile.build())
             .region()
             .await

@@ -90,18 +90,21 @@ impl Default for LimitSettings {
     }
 }
 
-/// Reads the file, and puts environment and flags on top.
-pub fn settings(flags: Flags) -> Result<Settings, String> {
-    let mut settings: Settings = match &flags.serve.config {
-        Some(path) => kit::config::load(path).map_err(|error| error.to_string())?,
-        None => Settings::default(),
-    };
-    settings.aws = settings.aws.overridden_by(flags.aws);
-    let groups: Vec<String> = flags.log_groups.into_iter().filter(|name| !name.is_empty()).collect();
-    if !groups.is_empty() {
-        settings.logs.groups = groups;
+impl Settings {
+    /// Puts environment and flags on top of the file.
+    pub fn overridden_by(self, aws: AwsFlags, log_groups: Vec<String>) -> Self {
+        let groups: Vec<String> = log_groups.into_iter().filter(|name| !name.is_empty()).collect();
+        let logs = if groups.is_empty() {
+            self.logs
+        } else {
+            LogsSettings { groups }
+        };
+        Self {
+            aws: self.aws.overridden_by(aws),
+            logs,
+            ..self
+        }
     }
-    Ok(settings)
 }
 
 /// The configuration as parsed.

@@ -824,9 +824,28 @@ fn without_aws_it_lists_its_tools_and_every_call_says_what_is_missing() {
     let mut nowhere = Mcp::start(server(BINARY, &["--log-group", GROUP]));
     assert_eq!(code(nowhere.call("recent_log_lines", orders())), "not_configured");
 
-    // An address that swallows packets, as the metadata service's does where there is none.
+    // As mcp.json starts it where nothing is set, and where everything but credentials is.
+    for (scope, region, expected) in [
+        (String::new(), "", "not_configured"),
+        (GROUP.to_owned(), "", "not_configured"),
+        (GROUP.to_owned(), "eu-central-1", "credentials_missing"),
+    ] {
+        let mut command = server(BINARY, &[]);
+        command
+            .env("AWS_PROFILE", "default")
+            .env("AWS_REGION", region)
+            .env("COUNTERSIGN_LOG_GROUPS", scope);
+        let mut client = Mcp::start(command);
+        assert_eq!(code(client.call("recent_log_lines", orders())), expected);
+    }
+
+    // A metadata service that takes the question and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = server(BINARY, &["--log-group", GROUP, "--region", "eu-central-1"]);
-    command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://10.255.255.1");
+    command.env(
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        format!("http://{}", silent.local_addr().unwrap()),
+    );
     let mut anonymous = Mcp::start(command);
     let started = Instant::now();
     assert_eq!(

@@ -1,6 +1,6 @@
 //! The SQLite file: opened for writing by one, for reading by anyone.
 
-use std::path::Path;
+use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt, path::Path};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
@@ -8,6 +8,11 @@ use crate::{JournalError, key::NoteKey};
 
 /// Opens (or makes) the file for its one writer; every commit reaches the disk before it returns.
 pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, JournalError> {
+    // Made by us where there is none: SQLite would let everyone read it, and gives the mode on to the files beside it.
+    match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+        Err(source) if source.kind() != ErrorKind::AlreadyExists => return Err(JournalError::io(path, source)),
+        Ok(_) | Err(_) => {}
+    }
     let sql = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,

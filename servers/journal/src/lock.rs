@@ -10,7 +10,7 @@ use crate::JournalError;
 /// The exclusive right to write the journal at a path; given back when dropped or when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -25,12 +25,20 @@ impl Lock {
             .open(&path)
             .map_err(|source| JournalError::io(&path, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(JournalError::InUse {
                 path: journal.to_owned(),
             }),
             Err(TryLockError::Error(source)) => Err(JournalError::io(&path, source)),
         }
+    }
+}
+
+impl Drop for Lock {
+    // Closing alone would not do: a child that another thread is just starting holds a copy of the descriptor until its
+    // exec, and the lock would outlive this for that moment.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 

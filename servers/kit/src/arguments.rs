@@ -23,9 +23,10 @@ pub fn parse<T: DeserializeOwned>(mut arguments: JsonObject, schema: &JsonObject
 
 /// Many callers send `null` for what they leave out.
 fn drop_optional_nulls(arguments: &mut JsonObject, schema: &JsonObject) {
+    let known = |name: &str| matches!(schema.get("properties"), Some(Value::Object(all)) if all.contains_key(name));
     let required =
-        |name: &str| matches!(schema.get("required"), Some(Value::Array(names)) if names.iter().any(|n| n == name));
-    arguments.retain(|name, value| !value.is_null() || required(name));
+        |name: &str| matches!(schema.get("required"), Some(Value::Array(all)) if all.iter().any(|n| n == name));
+    arguments.retain(|name, value| !value.is_null() || required(name) || !known(name));
 }
 
 fn check(value: &Value, schema: &Value, path: &str) -> Result<(), ToolError> {

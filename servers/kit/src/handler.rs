@@ -5,10 +5,11 @@ use std::{borrow::Cow, sync::Arc, time::Instant};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation, InitializeRequestParams,
-        InitializeResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-        PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
-        Resource, ResourceContents, ServerCapabilities, ServerConfig,
+        CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams,
+        CompleteResult, DiscoverResult, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
+        ResourceContents, ServerCapabilities, ServerConfig,
     },
     service::RequestContext,
 };
@@ -88,10 +89,12 @@ impl<S> Clone for Handler<S> {
 
 impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = match self.0.resources {
-            Some(_) => ServerCapabilities::builder().enable_tools().enable_resources().build(),
-            None => ServerCapabilities::builder().enable_tools().build(),
-        };
+        // Lists that may be empty: the conformance suites ask every server for all three.
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .enable_prompts()
+            .build();
         let mut info = InitializeResult::new(capabilities)
             .with_server_info(self.implementation())
             .with_instructions(self.0.info.instructions)
@@ -171,6 +174,28 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         Ok(outcome::to_result(&outcome, self.meta()).into())
     }
 
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        refuse_cursor(request)?;
+        let mut result = ListPromptsResult::with_all_items(Vec::new());
+        result.ttl_ms = Some(LIST_TTL_MS);
+        result.cache_scope = Some(CacheScope::Public);
+        result.meta = Some(self.meta());
+        Ok(result)
+    }
+
+    // Not declared, so not answered; rmcp by itself would answer with nothing.
+    async fn complete(
+        &self,
+        _: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+    }
+
     async fn list_resources(
         &self,
         request: Option<PaginatedRequestParams>,
@@ -199,13 +224,8 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         refuse_cursor(request)?;
-        let templates = self
-            .0
-            .resources
-            .as_ref()
-            .map(|resources| resources.templates())
-            .unwrap_or_default();
-        let items = templates.into_iter().map(|template| {
+        let templates = self.0.resources.as_ref().map(|resources| resources.templates());
+        let items = templates.into_iter().flatten().map(|template| {
             rmcp::model::ResourceTemplate::new(template.uri_template, template.name)
                 .with_description(template.description)
                 .with_mime_type(template.mime_type)

@@ -19,8 +19,18 @@ pub fn of_input<T: Tool>() -> Result<JsonObject, String> {
 /// Returns the schema of what `structuredContent` may be: the output, or the error of [`crate::ToolError`].
 /// The error belongs in it because TypeScript clients validate error results as well and would hide the message.
 pub fn of_output<T: Tool>() -> Result<JsonObject, String> {
-    let output = plain::<T::Output>(SchemaSettings::draft2020_12().for_serialize(), T::NAME)?;
-    let schema = json!({
+    let mut output = Value::Object(plain::<T::Output>(
+        SchemaSettings::draft2020_12().for_serialize(),
+        T::NAME,
+    )?);
+    // A type that contains itself is referred to from the root, which is no longer the output's own.
+    walk(&mut output, &mut |object| {
+        if object.get("$ref").and_then(Value::as_str) == Some("#") {
+            object.insert("$ref".to_owned(), "#/anyOf/0".into());
+        }
+    });
+    let definitions = output.as_object_mut().and_then(|output| output.remove("$defs"));
+    let mut schema = json!({
         "type": "object",
         "anyOf": [output, {
             "title": "Error",
@@ -34,6 +44,9 @@ pub fn of_output<T: Tool>() -> Result<JsonObject, String> {
             "required": ["code", "message", "retryable"],
         }],
     });
+    if let (Some(definitions), Value::Object(schema)) = (definitions, &mut schema) {
+        schema.insert("$defs".to_owned(), definitions);
+    }
     into_object(schema, T::NAME)
 }
 
@@ -119,5 +132,89 @@ fn without_null(property: &mut Map<String, Value>) {
         for (key, value) in only {
             property.entry(key).or_insert(value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a failed set-up is a failed test"
+    )]
+    use async_trait::async_trait;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::{CallContext, ToolError};
+
+    struct Demo;
+
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "only its schema matters")]
+    struct Input {
+        place: Option<Place>,
+        limit: Option<u32>,
+        must: Option<Option<String>>,
+        #[schemars(required)]
+        nullable: Option<i64>,
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "only its schema matters")]
+    struct Place {
+        row: Option<String>,
+    }
+
+    #[derive(Serialize, JsonSchema)]
+    struct Tree {
+        leaves: Vec<Tree>,
+        roots: Vec<Root>,
+        weight: f64,
+    }
+
+    #[derive(Serialize, JsonSchema)]
+    struct Root {
+        roots: Vec<Root>,
+    }
+
+    #[async_trait]
+    impl Tool for Demo {
+        type State = ();
+        type Input = Input;
+        type Output = Tree;
+        const NAME: &'static str = "demo";
+        const TITLE: &'static str = "Demo";
+        const DESCRIPTION: &'static str = "For tests.";
+
+        async fn call(_: &(), _: Input, _: &CallContext) -> Result<Tree, ToolError> {
+            Err(ToolError::new("unused", "never called"))
+        }
+    }
+
+    #[test]
+    fn what_may_be_left_out_is_never_null_at_any_depth() {
+        let schema = of_input::<Demo>().unwrap();
+        assert_eq!(schema["additionalProperties"], false);
+        let properties = &schema["properties"];
+        assert_eq!(properties["limit"], json!({"type": "integer", "minimum": 0}));
+        assert_eq!(properties["must"]["type"], "string");
+        assert_eq!(
+            properties["place"],
+            json!({"type": "object", "properties": {"row": {"type": "string"}}})
+        );
+    }
+
+    #[test]
+    fn an_output_that_contains_itself_can_be_resolved_from_the_root() {
+        let schema = of_output::<Demo>().unwrap();
+        let result = &schema["anyOf"][0];
+        assert_eq!(result["properties"]["weight"], json!({"type": "number"}));
+        assert_eq!(result["properties"]["leaves"]["items"]["$ref"], "#/anyOf/0");
+        assert_eq!(
+            schema["$defs"]["Root"]["properties"]["roots"]["items"]["$ref"],
+            "#/$defs/Root"
+        );
+        assert_eq!(schema["anyOf"][1]["required"], json!(["code", "message", "retryable"]));
     }
 }

@@ -110,6 +110,17 @@ async fn a_modern_client_discovers_lists_and_calls_over_stdio() {
         .ask(modern(5, "resources/read", json!({"uri": "note://two"})))
         .await;
     assert_eq!(missing["error"]["code"], -32602);
+    let prompts = client.ask(modern(6, "prompts/list", json!({}))).await;
+    assert_eq!(
+        (&prompts["result"]["prompts"], server_info(&prompts)["name"].clone()),
+        (&json!([]), json!("fixture"))
+    );
+    let cursor = client.ask(modern(7, "tools/list", json!({"cursor": "made-up"}))).await;
+    assert_eq!(cursor["error"]["code"], -32602);
+    for method in ["ping", "completion/complete", "tasks/get", "no/such/method"] {
+        let unknown = client.ask(modern(8, method, json!({"ref": {"type": "ref/prompt", "name": "x"}, "argument": {"name": "x", "value": "x"}, "taskId": "x"}))).await;
+        assert_eq!(unknown["error"]["code"], -32601, "{method}: {unknown}");
+    }
     assert_eq!(client.close().await.code(), Some(0));
 }
 
@@ -155,6 +166,7 @@ async fn every_wrong_argument_is_named() {
     let mut client = Pipes::start(&[]);
     for (arguments, message) in [
         (json!({"text": "a", "tims": 2}), "unknown argument `tims`"),
+        (json!({"text": "a", "tims": null}), "unknown argument `tims`"),
         (json!({}), "missing field `text`"),
         (json!({"text": null}), "`text`: invalid type: null, expected a string"),
         (

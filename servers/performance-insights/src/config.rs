@@ -20,11 +20,12 @@ pub struct Flags {
     /// Instance that may be read, and its DbiResourceId; may be repeated
     #[arg(
         long = "instance",
+        value_parser = parse_named,
         value_name = "NAME=db-ID",
         env = "COUNTERSIGN_DB_INSTANCES",
         value_delimiter = ','
     )]
-    pub instances: Vec<String>,
+    pub instances: Vec<Option<NamedInstance>>,
 }
 
 /// The configuration as written.
@@ -36,31 +37,35 @@ pub struct Settings {
     pub instances: BTreeMap<String, InstanceSettings>,
 }
 
-/// Reads the file, and puts environment and flags on top.
-pub fn settings(flags: Flags) -> Result<Settings, Vec<String>> {
-    let mut settings: Settings = match &flags.serve.config {
-        Some(path) => kit::config::load(path).map_err(|error| vec![error.to_string()])?,
-        None => Settings::default(),
-    };
-    settings.aws = settings.aws.overridden_by(flags.aws);
-    let mut faults = Vec::new();
-    for instance in flags.instances.iter().filter(|text| !text.is_empty()) {
-        match instance.split_once('=') {
-            Some((name, id)) => {
-                let named = InstanceSettings {
-                    dbi_resource_id: id.to_owned(),
-                    vcpus: None,
-                };
-                settings
-                    .instances
-                    .entry(name.to_owned())
-                    .and_modify(|known| known.dbi_resource_id = id.to_owned())
-                    .or_insert(named);
-            }
-            None => faults.push(format!("`--instance {instance}` is not of the form NAME=db-ID")),
-        }
+/// `NAME=db-ID`, as a flag or in the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedInstance {
+    name: String,
+    dbi_resource_id: String,
+}
+
+/// An empty text is none: clients hand on variables that nobody has set.
+fn parse_named(text: &str) -> Result<Option<NamedInstance>, String> {
+    match text.split_once('=') {
+        _ if text.is_empty() => Ok(None),
+        Some((name, id)) => Ok(Some(NamedInstance {
+            name: name.to_owned(),
+            dbi_resource_id: id.to_owned(),
+        })),
+        None => Err("expected NAME=db-ID".to_owned()),
     }
-    if faults.is_empty() { Ok(settings) } else { Err(faults) }
+}
+
+impl Settings {
+    /// Puts environment and flags on top of the file.
+    pub fn overridden_by(mut self, aws: AwsFlags, instances: Vec<Option<NamedInstance>>) -> Self {
+        self.aws = self.aws.overridden_by(aws);
+        for NamedInstance { name, dbi_resource_id } in instances.into_iter().flatten() {
+            let vcpus = self.instances.get(&name).and_then(|known| known.vcpus);
+            self.instances.insert(name, InstanceSettings { dbi_resource_id, vcpus });
+        }
+        self
+    }
 }
 
 /// The configuration as parsed.
@@ -106,10 +111,20 @@ mod tests {
 
     #[test]
     fn flags_add_instances_and_correct_known_ones() {
-        let flags = Flags::parse_from(["x", "--instance", "orders=db-ABC", "--instance", "billing=db-DEF"]);
-        let settings = settings(flags).unwrap();
-        assert_eq!(settings.instances["orders"].dbi_resource_id, "db-ABC");
-        assert!(Config::parse(settings).is_ok());
-        assert!(super::settings(Flags::parse_from(["x", "--instance", "orders"])).is_err());
+        let file: Settings = toml::from_str("[instances.orders]\ndbi_resource_id = 'db-OLD'\nvcpus = 8").unwrap();
+        let flags = Flags::parse_from(["x", "--instance", "orders=db-ABC", "--instance", "billing=db-DEF,"]);
+        let settings = file.overridden_by(flags.aws, flags.instances);
+        let orders = &settings.instances["orders"];
+        assert_eq!((orders.dbi_resource_id.as_str(), orders.vcpus), ("db-ABC", Some(8)));
+        assert_eq!(
+            Config::parse(settings)
+                .unwrap()
+                .instances
+                .allow("billing")
+                .unwrap()
+                .resource_id(),
+            "db-DEF"
+        );
+        assert!(Flags::try_parse_from(["x", "--instance", "orders"]).is_err());
     }
 }

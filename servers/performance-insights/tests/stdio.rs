@@ -10,6 +10,7 @@
 mod support;
 
 use std::{
+    net::TcpListener,
     process::Command,
     time::{Duration, Instant},
 };
@@ -239,9 +240,28 @@ fn without_aws_it_lists_its_tools_and_every_call_says_what_is_missing() {
     let mut nowhere = Mcp::start(server(BINARY, &["--instance", &instance]));
     assert_eq!(nowhere.call("top_sql", orders()).unwrap_err().code(), "not_configured");
 
-    // An address that swallows packets, as the metadata service's does where there is none.
+    // As mcp.json starts it where nothing is set, and where everything but credentials is.
+    for (scope, region, expected) in [
+        (String::new(), "", "not_configured"),
+        (format!("orders={INSTANCE}"), "", "not_configured"),
+        (format!("orders={INSTANCE}"), "eu-central-1", "credentials_missing"),
+    ] {
+        let mut command = server(BINARY, &[]);
+        command
+            .env("AWS_PROFILE", "default")
+            .env("AWS_REGION", region)
+            .env("COUNTERSIGN_DB_INSTANCES", scope);
+        let mut client = Mcp::start(command);
+        assert_eq!(client.call("top_sql", orders()).unwrap_err().code(), expected);
+    }
+
+    // A metadata service that takes the question and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = server(BINARY, &["--instance", &instance, "--region", "eu-central-1"]);
-    command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://10.255.255.1");
+    command.env(
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        format!("http://{}", silent.local_addr().unwrap()),
+    );
     let mut anonymous = Mcp::start(command);
     let started = Instant::now();
     assert_eq!(

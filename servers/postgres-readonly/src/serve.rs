@@ -37,7 +37,7 @@ pub fn find_target(serve: &ServeArgs, target: &TargetArgs) -> Result<Target, Exi
 pub async fn run(serve: &ServeArgs, db: Database) -> ExitCode {
     kit::logging::init(INFO.name, serve.log_format);
     db.hold_connection();
-    Server::new(INFO, Arc::new(State::new(db)))
+    let code = Server::new(INFO, Arc::new(State::new(db.clone())))
         .tool::<BlockingTree>()
         .tool::<ConnectionUse>()
         .tool::<DdlWaiters>()
@@ -45,5 +45,7 @@ pub async fn run(serve: &ServeArgs, db: Database) -> ExitCode {
         .tool::<ServerIdentity>()
         .tool::<Sessions>()
         .run(serve)
-        .await
+        .await;
+    db.shut_down().await;
+    code
 }

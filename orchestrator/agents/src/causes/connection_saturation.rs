@@ -12,30 +12,59 @@ const CAUSE: RootCause = RootCause::ConnectionSaturation;
 
 pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
     let Some(seen) = &telemetry.connections else {
-        return Assessment::Blind { cause: CAUSE, tool: "connection_use" };
+        return Assessment::Blind {
+            cause: CAUSE,
+            tool: "connection_use",
+        };
     };
     let usage = &seen.value;
-    let level = format!("{} of {} connections are used ({:.0} %)", usage.used, usage.max_connections, usage.used_pct);
-    let ruled = |says: String| Assessment::Ruled { out: CAUSE, because: vec![signal(&seen.id, says)] };
+    let level = format!(
+        "{} of {} connections are used ({:.0} %)",
+        usage.used, usage.max_connections, usage.used_pct
+    );
+    let ruled = |says: String| Assessment::Ruled {
+        out: CAUSE,
+        because: vec![signal(&seen.id, says)],
+    };
     if usage.used_pct < thresholds.saturated_used_pct {
         return ruled(level);
     }
-    let hoarders = usage.groups.iter().enumerate().filter(|(_, client)| is_hoarder(client, usage, thresholds));
+    let hoarders = usage
+        .groups
+        .iter()
+        .enumerate()
+        .filter(|(_, client)| is_hoarder(client, usage, thresholds));
     let Some((index, client)) = hoarders.max_by_key(|(_, client)| client.idle) else {
         return ruled(format!("{level}, but no single client holds them idle"));
     };
 
-    let who = format!("`{}` as role `{}`", name(client.application_name.as_ref()), name(client.usename.as_ref()));
+    let who = format!(
+        "`{}` as role `{}`",
+        name(client.application_name.as_ref()),
+        name(client.usename.as_ref())
+    );
     let oldest_s = client.oldest_idle_s.map_or(0, whole_s);
     let signals_for = vec![
         signal(&seen.id, level),
-        signal(&seen.id, format!("{who} holds {} of them, {} idle, the oldest for {oldest_s} s", client.total, client.idle)),
+        signal(
+            &seen.id,
+            format!(
+                "{who} holds {} of them, {} idle, the oldest for {oldest_s} s",
+                client.total, client.idle
+            ),
+        ),
     ];
-    let waiting = telemetry.blocking.as_ref().map_or(0, |blocking| blocking.value.waiters_total);
+    let waiting = telemetry
+        .blocking
+        .as_ref()
+        .map_or(0, |blocking| blocking.value.waiters_total);
     let by_locks = percent(waiting, usage.used) >= thresholds.saturation_by_locks_pct;
     let mut signals_against = Vec::new();
     if let Some(blocking) = telemetry.blocking.as_ref().filter(|_| by_locks) {
-        signals_against.push(signal(&blocking.id, format!("{waiting} sessions wait for locks: the pile may be a symptom")));
+        signals_against.push(signal(
+            &blocking.id,
+            format!("{waiting} sessions wait for locks: the pile may be a symptom"),
+        ));
     }
     let pointer = format!("/groups/{index}");
     Assessment::Likely(Box::new(Hypothesis {
@@ -47,17 +76,29 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
         ),
         signals_for,
         signals_against,
-        objects: BTreeMap::from([("client".to_owned(), EvidencePointer { evidence: seen.id.clone(), pointer })]),
+        objects: BTreeMap::from([(
+            "client".to_owned(),
+            EvidencePointer {
+                evidence: seen.id.clone(),
+                pointer,
+            },
+        )]),
     }))
 }
 
 fn is_hoarder(client: &Client, usage: &ConnectionUse, thresholds: &Thresholds) -> bool {
     percent(client.total, usage.used) >= thresholds.hoarder_share_pct
         && percent(client.idle, client.total) >= thresholds.hoarder_idle_pct
-        && client.oldest_idle_s.is_some_and(|age| whole_s(age) >= thresholds.hoarder_oldest_idle_s)
+        && client
+            .oldest_idle_s
+            .is_some_and(|age| whole_s(age) >= thresholds.hoarder_oldest_idle_s)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of sessions are far below 2^52")]
 fn percent(part: i64, whole: i64) -> f64 {
-    if whole <= 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
+    if whole <= 0 {
+        0.0
+    } else {
+        part as f64 * 100.0 / whole as f64
+    }
 }

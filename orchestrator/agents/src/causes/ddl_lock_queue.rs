@@ -12,9 +12,17 @@ const CAUSE: RootCause = RootCause::DdlLockQueue;
 
 pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
     let Some(ddl) = &telemetry.ddl else {
-        return Assessment::Blind { cause: CAUSE, tool: "ddl_waiters" };
+        return Assessment::Blind {
+            cause: CAUSE,
+            tool: "ddl_waiters",
+        };
     };
-    let queues = ddl.value.relations.iter().enumerate().filter(|(_, relation)| is_queue(relation, thresholds));
+    let queues = ddl
+        .value
+        .relations
+        .iter()
+        .enumerate()
+        .filter(|(_, relation)| is_queue(relation, thresholds));
     let Some((index, worst)) = queues.max_by_key(|(_, relation)| (relation.queued_behind, wait_s(relation))) else {
         let says = match ddl.value.relations.first() {
             None => "no DDL statement waits for a lock".to_owned(),
@@ -25,7 +33,10 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
                 first.queued_behind
             ),
         };
-        return Assessment::Ruled { out: CAUSE, because: vec![signal(&ddl.id, says)] };
+        return Assessment::Ruled {
+            out: CAUSE,
+            because: vec![signal(&ddl.id, says)],
+        };
     };
 
     let waited_s = wait_s(worst);
@@ -40,22 +51,39 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
             ),
         ),
         signal(&ddl.id, format!("{} sessions queue behind it", worst.queued_behind)),
-        signal(&ddl.id, format!("it waits for {} older transactions that hold weaker locks", worst.blocked_by.len())),
+        signal(
+            &ddl.id,
+            format!(
+                "it waits for {} older transactions that hold weaker locks",
+                worst.blocked_by.len()
+            ),
+        ),
     ];
     let elsewhere = telemetry.blocking.as_ref().map_or(0, |blocking| {
-        let direct: usize = blocking.value.trees.iter().map(crate::telemetry::Tree::blocked_by_root).sum();
+        let direct: usize = blocking
+            .value
+            .trees
+            .iter()
+            .map(crate::telemetry::Tree::blocked_by_root)
+            .sum();
         i64::try_from(direct).unwrap_or(i64::MAX)
     });
     let mut signals_against = Vec::new();
     if let Some(blocking) = telemetry.blocking.as_ref().filter(|_| elsewhere > worst.queued_behind) {
-        signals_against.push(signal(&blocking.id, format!("{elsewhere} sessions wait for a transaction directly, whatever the DDL does")));
+        signals_against.push(signal(
+            &blocking.id,
+            format!("{elsewhere} sessions wait for a transaction directly, whatever the DDL does"),
+        ));
     }
     let pointer = format!("/relations/{index}/ddl");
     Assessment::Likely(Box::new(Hypothesis {
         root_cause: CAUSE,
         confidence_pct: confidence(
             80,
-            &[(worst.queued_behind >= thresholds.many_victims, 12), (elsewhere > worst.queued_behind, -40)],
+            &[
+                (worst.queued_behind >= thresholds.many_victims, 12),
+                (elsewhere > worst.queued_behind, -40),
+            ],
         ),
         explanation: format!(
             "The DDL of session {} asks for a lock on `{}` that conflicts with everything, behind a transaction that is \
@@ -65,7 +93,13 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
         ),
         signals_for,
         signals_against,
-        objects: BTreeMap::from([("ddl".to_owned(), EvidencePointer { evidence: ddl.id.clone(), pointer })]),
+        objects: BTreeMap::from([(
+            "ddl".to_owned(),
+            EvidencePointer {
+                evidence: ddl.id.clone(),
+                pointer,
+            },
+        )]),
     }))
 }
 

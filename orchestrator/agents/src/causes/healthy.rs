@@ -10,23 +10,37 @@ use crate::thresholds::Thresholds;
 
 /// `None`: something waits, is full, or could not be seen.
 pub(crate) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Option<Hypothesis> {
-    let (blocking, ddl, connections) = (telemetry.blocking.as_ref()?, telemetry.ddl.as_ref()?, telemetry.connections.as_ref()?);
+    let (blocking, ddl, connections) = (
+        telemetry.blocking.as_ref()?,
+        telemetry.ddl.as_ref()?,
+        telemetry.connections.as_ref()?,
+    );
     let usage = &connections.value;
-    let nothing_waits = blocking.value.waiters_total == 0 && blocking.value.trees.is_empty() && ddl.value.relations.is_empty();
+    let nothing_waits =
+        blocking.value.waiters_total == 0 && blocking.value.trees.is_empty() && ddl.value.relations.is_empty();
     if !nothing_waits || usage.used_pct >= thresholds.saturated_used_pct {
         return None;
     }
-    let idle_in_transaction: i64 = usage.by_state.iter().filter(|(state, _)| state.starts_with("idle in transaction")).map(|(_, n)| n).sum();
+    let idle_in_transaction: i64 = usage
+        .by_state
+        .iter()
+        .filter(|(state, _)| state.starts_with("idle in transaction"))
+        .map(|(_, n)| n)
+        .sum();
     Some(Hypothesis {
         root_cause: RootCause::NoDatabaseAction,
         confidence_pct: confidence(85, &[(idle_in_transaction > 0, -15)]),
-        explanation: "Nobody waits for a lock, no DDL is queued and there are connections to spare. Whatever raised the \
+        explanation:
+            "Nobody waits for a lock, no DDL is queued and there are connections to spare. Whatever raised the \
                       alert is over, or lies outside this database."
-            .to_owned(),
+                .to_owned(),
         signals_for: vec![
             signal(&blocking.id, "no session waits for a lock"),
             signal(&ddl.id, "no DDL statement waits"),
-            signal(&connections.id, format!("{} of {} connections are used", usage.used, usage.max_connections)),
+            signal(
+                &connections.id,
+                format!("{} of {} connections are used", usage.used, usage.max_connections),
+            ),
         ],
         signals_against: Vec::new(),
         objects: BTreeMap::new(),

@@ -12,9 +12,17 @@ const CAUSE: RootCause = RootCause::IdleInTransactionBlocker;
 
 pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
     let Some(blocking) = &telemetry.blocking else {
-        return Assessment::Blind { cause: CAUSE, tool: "blocking_tree" };
+        return Assessment::Blind {
+            cause: CAUSE,
+            tool: "blocking_tree",
+        };
     };
-    let suspects = blocking.value.trees.iter().enumerate().filter(|(_, tree)| is_idle_blocker(tree, thresholds));
+    let suspects = blocking
+        .value
+        .trees
+        .iter()
+        .enumerate()
+        .filter(|(_, tree)| is_idle_blocker(tree, thresholds));
     let worst = suspects.max_by_key(|(_, tree)| (tree.blocked_by_root(), tree.longest_wait_s()));
     let Some((index, tree)) = worst else {
         let because = vec![signal(&blocking.id, why_not(&blocking.value.trees))];
@@ -31,8 +39,17 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
         name(tree.root.application_name.as_ref()),
     );
     let mut signals_for = vec![
-        signal(&blocking.id, format!("{who} is `{}` for {idle_s} s", name(tree.root.state.as_ref()))),
-        signal(&blocking.id, format!("{victims} sessions wait for it, the longest for {} s", tree.longest_wait_s())),
+        signal(
+            &blocking.id,
+            format!("{who} is `{}` for {idle_s} s", name(tree.root.state.as_ref())),
+        ),
+        signal(
+            &blocking.id,
+            format!(
+                "{victims} sessions wait for it, the longest for {} s",
+                tree.longest_wait_s()
+            ),
+        ),
         signal(&blocking.id, "it waits for nobody: it is the root of the tree"),
     ];
     if victims == 0 {
@@ -41,15 +58,26 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
     }
     let mut signals_against = Vec::new();
     if behind_ddl > victims {
-        signals_against.push(signal(&blocking.id, format!("{behind_ddl} sessions wait behind a DDL statement, not for it")));
+        signals_against.push(signal(
+            &blocking.id,
+            format!("{behind_ddl} sessions wait behind a DDL statement, not for it"),
+        ));
     }
     if idle_s < thresholds.abandoned_idle_s {
-        signals_against.push(signal(&blocking.id, format!("{idle_s} s idle is short: its client may still come back")));
+        signals_against.push(signal(
+            &blocking.id,
+            format!("{idle_s} s idle is short: its client may still come back"),
+        ));
     }
     let many = i64::try_from(victims).is_ok_and(|victims| victims >= thresholds.many_victims);
     let confidence_pct = confidence(
         75,
-        &[(idle_s >= thresholds.abandoned_idle_s, 12), (many, 10), (behind_ddl > victims, -40), (victims == 0, -40)],
+        &[
+            (idle_s >= thresholds.abandoned_idle_s, 12),
+            (many, 10),
+            (behind_ddl > victims, -40),
+            (victims == 0, -40),
+        ],
     );
     let pointer = format!("/trees/{index}/root");
     Assessment::Likely(Box::new(Hypothesis {
@@ -61,16 +89,29 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
         ),
         signals_for,
         signals_against,
-        objects: BTreeMap::from([("blocker".to_owned(), EvidencePointer { evidence: blocking.id.clone(), pointer })]),
+        objects: BTreeMap::from([(
+            "blocker".to_owned(),
+            EvidencePointer {
+                evidence: blocking.id.clone(),
+                pointer,
+            },
+        )]),
     }))
 }
 
 fn is_idle_blocker(tree: &Tree, thresholds: &Thresholds) -> bool {
-    let idle = tree.root.state.as_deref().is_some_and(|state| state.starts_with("idle in transaction"));
+    let idle = tree
+        .root
+        .state
+        .as_deref()
+        .is_some_and(|state| state.starts_with("idle in transaction"));
     tree.root.kind == "session"
         && idle
         && tree.victims_count > 0
-        && tree.root.state_age_s.is_some_and(|age| whole_s(age) >= thresholds.idle_blocker_min_idle_s)
+        && tree
+            .root
+            .state_age_s
+            .is_some_and(|age| whole_s(age) >= thresholds.idle_blocker_min_idle_s)
         && tree.longest_wait_s() >= thresholds.min_lock_wait_s
 }
 
@@ -79,10 +120,15 @@ fn why_not(trees: &[Tree]) -> String {
         return "nobody waits for a lock".to_owned();
     };
     if first.root.kind != "session" {
-        return format!("the root of the waits is a {}, not a session", first.root.kind.replace('_', " "));
+        return format!(
+            "the root of the waits is a {}, not a session",
+            first.root.kind.replace('_', " ")
+        );
     }
     match first.root.state.as_deref() {
-        Some(state) if state.starts_with("idle in transaction") => "the waits, or the idleness, are too short to count".to_owned(),
+        Some(state) if state.starts_with("idle in transaction") => {
+            "the waits, or the idleness, are too short to count".to_owned()
+        }
         state => format!("the session that others wait for is `{}`", state.unwrap_or("unknown")),
     }
 }

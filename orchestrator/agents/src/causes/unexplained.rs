@@ -19,7 +19,10 @@ pub(crate) fn explain(telemetry: &Telemetry, evidence: &[Evidence]) -> Option<Hy
     let explanation = if unseen.is_empty() {
         "The symptoms fit none of the causes that runbooks exist for. A human has to look.".to_owned()
     } else {
-        format!("Not everything could be seen: {} gave no answer. Without it no cause can be named and none ruled out.", unseen.join(", "))
+        format!(
+            "Not everything could be seen: {} gave no answer. Without it no cause can be named and none ruled out.",
+            unseen.join(", ")
+        )
     };
     Some(Hypothesis {
         root_cause: RootCause::Unexplained,
@@ -33,18 +36,34 @@ pub(crate) fn explain(telemetry: &Telemetry, evidence: &[Evidence]) -> Option<Hy
 
 fn observations(telemetry: &Telemetry) -> Vec<Signal> {
     let mut seen = Vec::new();
-    if let Some(blocking) = telemetry.blocking.as_ref().filter(|blocking| blocking.value.waiters_total > 0) {
-        seen.push(signal(&blocking.id, format!("{} sessions wait for locks", blocking.value.waiters_total)));
+    if let Some(blocking) = telemetry
+        .blocking
+        .as_ref()
+        .filter(|blocking| blocking.value.waiters_total > 0)
+    {
+        seen.push(signal(
+            &blocking.id,
+            format!("{} sessions wait for locks", blocking.value.waiters_total),
+        ));
         if let Some(tree) = blocking.value.trees.iter().find(|tree| tree.root.kind != "session") {
-            seen.push(signal(&blocking.id, format!("the root of a tree is a {}", tree.root.kind.replace('_', " "))));
+            seen.push(signal(
+                &blocking.id,
+                format!("the root of a tree is a {}", tree.root.kind.replace('_', " ")),
+            ));
         }
     }
     if let Some(ddl) = telemetry.ddl.as_ref().filter(|ddl| !ddl.value.relations.is_empty()) {
-        seen.push(signal(&ddl.id, format!("{} DDL statements wait", ddl.value.relations.len())));
+        seen.push(signal(
+            &ddl.id,
+            format!("{} DDL statements wait", ddl.value.relations.len()),
+        ));
     }
     if let Some(connections) = &telemetry.connections {
         let usage = &connections.value;
-        seen.push(signal(&connections.id, format!("{} of {} connections are used", usage.used, usage.max_connections)));
+        seen.push(signal(
+            &connections.id,
+            format!("{} of {} connections are used", usage.used, usage.max_connections),
+        ));
     }
     seen
 }

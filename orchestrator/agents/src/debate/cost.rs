@@ -18,12 +18,24 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
         let unit = &radius.unit;
         match (expected, used_connections(case.evidence)) {
             (Some(expected), _) if expected > radius.limit => {
-                objections.push(reason(format!("{expected} {unit} are expected, more than the limit of {}", radius.limit), &[&cite]));
+                objections.push(reason(
+                    format!(
+                        "{expected} {unit} are expected, more than the limit of {}",
+                        radius.limit
+                    ),
+                    &[&cite],
+                ));
             }
             (Some(expected), Some((used, id))) if unit == "sessions" && is_mass(expected, used) => {
-                objections.push(reason(format!("{expected} of {used} sessions would end at once; their clients come back together"), &[&cite, id]));
+                objections.push(reason(
+                    format!("{expected} of {used} sessions would end at once; their clients come back together"),
+                    &[&cite, id],
+                ));
             }
-            (Some(expected), _) => support.push(reason(format!("{expected} {unit} are hit, within the limit of {}", radius.limit), &[&cite])),
+            (Some(expected), _) => support.push(reason(
+                format!("{expected} {unit} are hit, within the limit of {}", radius.limit),
+                &[&cite],
+            )),
             (None, _) => support.push(reason(format!("at most {} {unit} are hit", radius.limit), &[&cite])),
         }
     }
@@ -31,7 +43,10 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
         Action::Sql(_) => true,
     });
     if spends_nothing {
-        support.push(reason("no step buys, resizes or restarts anything: no money is spent", &["/steps"]));
+        support.push(reason(
+            "no step buys, resizes or restarts anything: no money is spent",
+            &["/steps"],
+        ));
     }
     opinion("cost", support, objections)
 }

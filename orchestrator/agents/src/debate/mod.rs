@@ -28,11 +28,18 @@ fn opinion(agent: &str, support: Vec<Reason>, objections: Vec<Reason>) -> Opinio
         (false, true) => (Verdict::Support, support),
         (true, true) => (Verdict::Abstain, Vec::new()),
     };
-    Opinion { agent: agent.to_owned(), verdict, reasons }
+    Opinion {
+        agent: agent.to_owned(),
+        verdict,
+        reasons,
+    }
 }
 
 fn reason(says: impl Into<String>, cites: &[&str]) -> Reason {
-    Reason { says: says.into(), cites: cites.iter().map(|&cite| cite.to_owned()).collect() }
+    Reason {
+        says: says.into(),
+        cites: cites.iter().map(|&cite| cite.to_owned()).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -80,27 +87,53 @@ mod tests {
     fn a_guarded_plan_on_fresh_evidence_is_supported_by_all() {
         let evidence = idle_blocker();
         let (plan, findings) = plan_for(&evidence);
-        let case = Case { plan: &plan, findings: &findings, evidence: &evidence, now: made_at() };
+        let case = Case {
+            plan: &plan,
+            findings: &findings,
+            evidence: &evidence,
+            now: made_at(),
+        };
         let opinions = debate(&case);
-        assert!(opinions.iter().all(|opinion| opinion.verdict == Verdict::Support), "{opinions:#?}");
-        assert!(opinions.iter().flat_map(|o| &o.reasons).all(|reason| !reason.cites.is_empty()));
+        assert!(
+            opinions.iter().all(|opinion| opinion.verdict == Verdict::Support),
+            "{opinions:#?}"
+        );
+        assert!(
+            opinions
+                .iter()
+                .flat_map(|o| &o.reasons)
+                .all(|reason| !reason.cites.is_empty())
+        );
     }
 
     #[test]
     fn the_reviewer_objects_to_old_evidence() {
         let evidence = idle_blocker();
         let (plan, findings) = plan_for(&evidence);
-        let case = Case { plan: &plan, findings: &findings, evidence: &evidence, now: made_at().plus_s(600) };
+        let case = Case {
+            plan: &plan,
+            findings: &findings,
+            evidence: &evidence,
+            now: made_at().plus_s(600),
+        };
         assert_eq!(verdicts(&case), [Verdict::Support, Verdict::Support, Verdict::Object]);
     }
 
     #[test]
     fn the_reviewer_objects_when_another_cause_is_as_likely() {
         let mut evidence = without(idle_blocker(), "connection_use");
-        let hoarder = saturated().into_iter().find(|piece| piece.tool == "connection_use").unwrap();
+        let hoarder = saturated()
+            .into_iter()
+            .find(|piece| piece.tool == "connection_use")
+            .unwrap();
         evidence.push(record("E4", "connection_use", hoarder.result));
         let (plan, findings) = plan_for(&evidence);
-        let case = Case { plan: &plan, findings: &findings, evidence: &evidence, now: made_at() };
+        let case = Case {
+            plan: &plan,
+            findings: &findings,
+            evidence: &evidence,
+            now: made_at(),
+        };
         assert_eq!(debate(&case).last().unwrap().verdict, Verdict::Object);
     }
 
@@ -108,7 +141,12 @@ mod tests {
     fn the_cost_agent_objects_when_most_of_the_server_would_be_hit() {
         let evidence = saturated();
         let (plan, findings) = plan_for(&evidence);
-        let case = Case { plan: &plan, findings: &findings, evidence: &evidence, now: made_at() };
+        let case = Case {
+            plan: &plan,
+            findings: &findings,
+            evidence: &evidence,
+            now: made_at(),
+        };
         let opinions = debate(&case);
         let cost = opinions.first().unwrap();
         assert_eq!((cost.agent.as_str(), cost.verdict), ("cost", Verdict::Object));
@@ -121,7 +159,12 @@ mod tests {
         for piece in evidence.iter_mut().filter(|piece| piece.tool == "blocking_tree") {
             *piece.result.pointer_mut("/trees/0/root/pid").unwrap() = serde_json::json!(999);
         }
-        let case = Case { plan: &plan, findings: &findings, evidence: &evidence, now: made_at() };
+        let case = Case {
+            plan: &plan,
+            findings: &findings,
+            evidence: &evidence,
+            now: made_at(),
+        };
         assert_eq!(verdicts(&case), [Verdict::Support, Verdict::Object, Verdict::Support]);
     }
 }

@@ -13,10 +13,16 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
     if let Some(best) = case.findings.hypotheses.first() {
         let cited = best.cited();
         if best.root_cause.as_str() == case.plan.root_cause {
-            let says = format!("it answers `{}`, the most likely cause at {} %", best.root_cause, best.confidence_pct);
+            let says = format!(
+                "it answers `{}`, the most likely cause at {} %",
+                best.root_cause, best.confidence_pct
+            );
             support.push(reason(says, &cited));
         } else {
-            let says = format!("it answers `{}`, but `{}` is the most likely cause", case.plan.root_cause, best.root_cause);
+            let says = format!(
+                "it answers `{}`, but `{}` is the most likely cause",
+                case.plan.root_cause, best.root_cause
+            );
             objections.push(reason(says, &["/root_cause"]));
         }
         for other in case.findings.hypotheses.iter().skip(1) {
@@ -45,12 +51,18 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
                 support.push(reason(format!("step `{}` has a way back", step.id), &[&cite]));
             }
             Rollback::None(none) => {
-                support.push(reason(format!("step `{}` has no way back, and says why: {}", step.id, none.reason), &[&cite]));
+                support.push(reason(
+                    format!("step `{}` has no way back, and says why: {}", step.id, none.reason),
+                    &[&cite],
+                ));
             }
         }
     }
     if case.plan.verification.collateral.is_empty() {
-        objections.push(reason("nothing is checked but the symptom: harm would look like recovery", &["/verification"]));
+        objections.push(reason(
+            "nothing is checked but the symptom: harm would look like recovery",
+            &["/verification"],
+        ));
     }
     opinion("reviewer", support, objections)
 }

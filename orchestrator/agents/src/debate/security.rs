@@ -14,7 +14,9 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
 
     let mut bound = 0_u32;
     for (name, parameter) in &case.plan.parameters {
-        let Source::Evidence { id, digest, pointer } = &parameter.source else { continue };
+        let Source::Evidence { id, digest, pointer } = &parameter.source else {
+            continue;
+        };
         let cite = format!("/parameters/{name}");
         let found = case.evidence.iter().find(|piece| piece.id == *id);
         let stands = found.is_some_and(|piece| {
@@ -23,30 +25,52 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
         if stands {
             bound = bound.saturating_add(1);
         } else {
-            objections.push(reason(format!("the value of `{name}` is not what evidence {id} says"), &[&cite, id]));
+            objections.push(reason(
+                format!("the value of `{name}` is not what evidence {id} says"),
+                &[&cite, id],
+            ));
         }
     }
     if bound > 0 {
-        support.push(reason(format!("{bound} values are what untouched evidence says"), &["/parameters"]));
+        support.push(reason(
+            format!("{bound} values are what untouched evidence says"),
+            &["/parameters"],
+        ));
     }
 
     for (index, permission) in case.plan.permissions.iter().enumerate() {
-        let word = permission.split([':', ' ', ',']).next().unwrap_or_default().to_ascii_lowercase();
+        let word = permission
+            .split([':', ' ', ','])
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         if TOO_MUCH.contains(&word.as_str()) {
-            objections.push(reason(format!("`{word}` is more than any step needs"), &[&format!("/permissions/{index}")]));
+            objections.push(reason(
+                format!("`{word}` is more than any step needs"),
+                &[&format!("/permissions/{index}")],
+            ));
         }
     }
     for (index, step) in case.plan.steps.iter().enumerate() {
         let Action::Sql(action) = &step.action;
         if step.assert.is_empty() {
-            objections.push(reason(format!("step `{}` proves nothing by state", step.id), &[&format!("/steps/{index}")]));
+            objections.push(reason(
+                format!("step `{}` proves nothing by state", step.id),
+                &[&format!("/steps/{index}")],
+            ));
         }
         if action.rows.is_some_and(|rows| rows.at_least == 0) {
-            objections.push(reason(format!("step `{}` calls it success when its guard matches nothing", step.id), &[&format!("/steps/{index}")]));
+            objections.push(reason(
+                format!("step `{}` calls it success when its guard matches nothing", step.id),
+                &[&format!("/steps/{index}")],
+            ));
         }
     }
     if objections.is_empty() {
-        support.push(reason("every step is proven by state, and asks for no broad privilege", &["/steps", "/permissions"]));
+        support.push(reason(
+            "every step is proven by state, and asks for no broad privilege",
+            &["/steps", "/permissions"],
+        ));
     }
     opinion("security", support, objections)
 }

@@ -30,7 +30,10 @@ pub(super) async fn cause(database: &Database) -> Result<Fault> {
                 "the leaked sessions are gone".to_owned(),
                 "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'report-worker'".to_owned(),
             ),
-            ("the worker's role is limited".to_owned(), "SELECT rolconnlimit = 20 FROM pg_roles WHERE rolname = 'reports'".to_owned()),
+            (
+                "the worker's role is limited".to_owned(),
+                "SELECT rolconnlimit = 20 FROM pg_roles WHERE rolname = 'reports'".to_owned(),
+            ),
             (
                 "there is room again".to_owned(),
                 "SELECT count(*) < 28 FROM pg_stat_activity WHERE backend_type = 'client backend'".to_owned(),

@@ -9,9 +9,13 @@ use crate::demo::session::Session;
 
 pub(super) async fn cause(database: &Database) -> Result<Fault> {
     let mut report = Session::open(database, REPORTS, "monthly-report").await?;
-    report.run("BEGIN; DECLARE pages CURSOR FOR SELECT * FROM public.orders; FETCH 10 FROM pages;").await?;
+    report
+        .run("BEGIN; DECLARE pages CURSOR FOR SELECT * FROM public.orders; FETCH 10 FROM pages;")
+        .await?;
     let mut migration = Session::open(database, MIGRATOR, "migration").await?;
-    migration.send("ALTER TABLE public.orders ADD COLUMN note text;").await?;
+    migration
+        .send("ALTER TABLE public.orders ADD COLUMN note text;")
+        .await?;
     until_it_waits(database).await?;
     let mut waiting = Vec::new();
     for _ in 0..3 {
@@ -50,7 +54,8 @@ pub(super) async fn cause(database: &Database) -> Result<Fault> {
 }
 
 async fn until_it_waits(database: &Database) -> Result<()> {
-    let waits = "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'migration' AND wait_event_type = 'Lock'";
+    let waits =
+        "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'migration' AND wait_event_type = 'Lock'";
     while database.ask(waits).await? != "t" {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }

@@ -36,7 +36,11 @@ pub(super) struct Fault {
 }
 
 impl Scenario {
-    pub const ALL: [Self; 3] = [Self::IdleInTransactionBlocker, Self::DdlLockQueue, Self::ConnectionSaturation];
+    pub const ALL: [Self; 3] = [
+        Self::IdleInTransactionBlocker,
+        Self::DdlLockQueue,
+        Self::ConnectionSaturation,
+    ];
 
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)
@@ -52,8 +56,12 @@ impl Scenario {
 
     pub const fn about(self) -> &'static str {
         match self {
-            Self::IdleInTransactionBlocker => "a session forgot its open transaction, and three checkouts wait for its row lock",
-            Self::DdlLockQueue => "a migration waits behind a long report, and every reader queues behind the migration",
+            Self::IdleInTransactionBlocker => {
+                "a session forgot its open transaction, and three checkouts wait for its row lock"
+            }
+            Self::DdlLockQueue => {
+                "a migration waits behind a long report, and every reader queues behind the migration"
+            }
             Self::ConnectionSaturation => "a worker leaks connections until hardly any are left",
         }
     }
@@ -88,7 +96,11 @@ pub(super) async fn bystanders(database: &Database) -> Result<Vec<Session>> {
     let mut sessions = Vec::new();
     for row in 1..=3 {
         let mut session = Session::open(database, SHOP, "web").await?;
-        session.send(&format!("UPDATE public.visits SET seen = seen + 1 WHERE id = {row} \\watch 0.2")).await?;
+        session
+            .send(&format!(
+                "UPDATE public.visits SET seen = seen + 1 WHERE id = {row} \\watch 0.2"
+            ))
+            .await?;
         sessions.push(session);
     }
     Ok(sessions)
@@ -102,12 +114,16 @@ pub(super) async fn wait_for_symptom(database: &Database, fault: &Fault) -> Resu
         }
         Ok(())
     };
-    tokio::time::timeout(Duration::from_secs(30), seen).await.context("the fault does not show")?
+    tokio::time::timeout(Duration::from_secs(30), seen)
+        .await
+        .context("the fault does not show")?
 }
 
 /// Which of these sessions are there now, the very same ones.
 pub(super) async fn still_there(database: &Database, sessions: &[Identity]) -> Result<Vec<Identity>> {
-    let told = database.ask("SELECT pid || '|' || backend_start FROM pg_stat_activity WHERE backend_type = 'client backend'").await?;
+    let told = database
+        .ask("SELECT pid || '|' || backend_start FROM pg_stat_activity WHERE backend_type = 'client backend'")
+        .await?;
     let present: Vec<Identity> = told.lines().filter_map(Identity::parse).collect();
     Ok(sessions.iter().filter(|one| present.contains(one)).cloned().collect())
 }
@@ -125,7 +141,9 @@ mod tests {
         std::fs::create_dir(folder.path().join("logs")).unwrap();
         let mut children = Children::default();
         let server = ServerBinaries::find().unwrap();
-        let mut database = Database::start(&server, folder.path(), scenario.settings(), &mut children).await.unwrap();
+        let mut database = Database::start(&server, folder.path(), scenario.settings(), &mut children)
+            .await
+            .unwrap();
         set_up_shop(&mut database).await.unwrap();
         let innocent = bystanders(&database).await.unwrap();
         let fault = scenario.cause(&database).await.unwrap();

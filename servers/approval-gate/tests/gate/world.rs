@@ -307,12 +307,11 @@ impl Gate {
             .await
             .unwrap();
         text.parse().unwrap_or_else(|_| {
-            let data = text
+            let mut data = text
                 .lines()
                 .filter_map(|line| line.strip_prefix("data:"))
                 .map(str::trim);
-            data.filter(|data| !data.is_empty())
-                .next_back()
+            data.rfind(|data| !data.is_empty())
                 .unwrap_or_else(|| panic!("no answer in {text:?}"))
                 .parse()
                 .unwrap()

@@ -158,10 +158,11 @@ fn another_origin_or_key_does_not_get_the_file() {
 }
 
 #[test]
-fn the_key_file_is_private_and_must_stay_so() {
+fn log_and_key_are_private_and_the_key_must_stay_so() {
     let shelf = Shelf::filled(0);
     let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&shelf.config.key_file), 0o600);
+    assert_eq!(mode(&shelf.config.path), 0o600);
     fs::set_permissions(&shelf.config.key_file, fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(shelf.open_code(), "journal_key");
 }

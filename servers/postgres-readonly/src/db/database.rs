@@ -19,6 +19,8 @@ const BEFORE_SECOND: Duration = Duration::from_millis(100);
 const LOOK_AFTER: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(30);
+/// How long a statement may take to end when the process ends.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// The second connection is given back after so long without work.
 const SECOND_IDLE: Duration = Duration::from_secs(30);
 
@@ -55,6 +57,7 @@ struct Inner {
     prologue: String,
     held: Slot,
     second: Slot,
+    stopped: CancellationToken,
 }
 
 type Slot = Arc<Mutex<Option<Connection>>>;
@@ -107,6 +110,7 @@ impl Database {
             prologue,
             held: Slot::default(),
             second: Slot::default(),
+            stopped: CancellationToken::new(),
         }))
     }
 
@@ -125,7 +129,21 @@ impl Database {
         work.await.unwrap_or(Err(DbError::Cancelled))
     }
 
-    /// Connects once and returns what was proven of the role, and the server's version.
+    /// Ends what still runs on the server and gives the connections back. A process that just exits would leave its last
+    /// statement running there.
+    pub async fn shut_down(&self) {
+        self.0.stopped.cancel();
+        for slot in [&self.0.held, &self.0.second] {
+            let Ok(mut lease) = timeout(LAST_WORDS, slot.clone().lock_owned()).await else {
+                continue;
+            };
+            if let Some(connection) = lease.take() {
+                connection.close().await;
+            }
+        }
+    }
+
+    /// Connects once and returns what was proven of the role.
     pub async fn examine(&self) -> Result<Arc<super::Verdict>, DbError> {
         let mut connection = Connection::open(&self.0.target, &self.0.options).await?;
         let verdict = connection.role(&self.0.options).await;
@@ -135,27 +153,34 @@ impl Database {
 }
 
 async fn run(inner: Arc<Inner>, read: Read, cancelled: CancellationToken) -> Result<Reading, DbError> {
+    let ended = async || {
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            () = inner.stopped.cancelled() => {}
+        }
+    };
     let mut lease = tokio::select! {
         lease = acquire(&inner) => lease?,
-        () = cancelled.cancelled() => return Err(DbError::Cancelled),
+        () = ended() => return Err(DbError::Cancelled),
     };
-    let outcome = read_over(&inner, &mut lease, &read, &cancelled).await;
-    if matches!(
+    // Taken out while it is in use: whatever ends the call early ends the session too, and nobody finds it half read.
+    let mut connection = lease.take().ok_or(DbError::Busy)?;
+    let outcome = read_over(&inner, &mut connection, &read, ended()).await;
+    if !matches!(
         outcome,
         Err(DbError::Wire(_) | DbError::Unproven(_) | DbError::Shape(_))
     ) {
-        *lease = None;
+        *lease = Some(connection);
     }
     outcome
 }
 
 async fn read_over(
     inner: &Inner,
-    lease: &mut Lease,
+    connection: &mut Connection,
     read: &Read,
-    cancelled: &CancellationToken,
+    cancelled: impl Future<Output = ()>,
 ) -> Result<Reading, DbError> {
-    let connection = lease.as_mut().ok_or(DbError::Busy)?;
     let role = connection.role(&inner.options).await?;
     if !role.is_harmless() && !inner.options.allow_privileged_role {
         return Err(DbError::CanWrite(Box::new((*role).clone())));
@@ -168,7 +193,7 @@ async fn read_over(
         max_bytes: read.bounds.max_bytes,
         statement_timeout: inner.options.statement_timeout,
     };
-    let mut flight = connection.read(call, cancelled.cancelled()).await?;
+    let mut flight = connection.read(call, cancelled).await?;
     if flight.cancelled {
         return Err(DbError::Cancelled);
     }
@@ -260,6 +285,9 @@ async fn look_after(inner: Arc<Inner>) {
         {
             connection.close().await;
         }
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = inner.stopped.cancelled() => return,
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::{Verdict, value};
 use crate::wire::{Column, Flight};
 
 /// Bound on any single text of a tool's own rows; tools bound what they show more tightly in their SQL.
-const MAX_OWN_CHARS: usize = 16 * 1024;
+const MAX_OWN_CHARS: usize = 512 * 1024;
 
 /// The rows of one read, its time on the database's clock, and over which role they came.
 #[derive(Debug)]

@@ -65,6 +65,11 @@ fn cleaned(value: Value) -> Value {
     }
 }
 
+/// Returns how many bytes of JSON a row takes, its comma included; what cannot be written takes more than there are.
+pub fn json_bytes(row: &impl Serialize) -> usize {
+    serde_json::to_vec(row).map_or(usize::MAX, |json| json.len() + 1)
+}
+
 /// Returns as many of the first rows as fit into `max_bytes` of JSON, and whether any was left out.
 pub fn bounded_rows<T: Serialize>(rows: Vec<T>, max_bytes: usize) -> (Vec<T>, bool) {
     let total = rows.len();
@@ -72,7 +77,7 @@ pub fn bounded_rows<T: Serialize>(rows: Vec<T>, max_bytes: usize) -> (Vec<T>, bo
     let kept: Vec<T> = rows
         .into_iter()
         .take_while(|row| {
-            let bytes = serde_json::to_vec(row).map_or(usize::MAX, |json| json.len() + 1);
+            let bytes = json_bytes(row);
             let fits = bytes <= left;
             left = left.saturating_sub(bytes);
             fits
@@ -114,7 +119,7 @@ mod tests {
     #[test]
     fn a_cut_is_told() {
         assert_eq!(to_json(25, Some(b"abcdef"), 3), (json!("ab…"), true));
-        assert_eq!(to_json(JSON, Some(b"[1,2,3,4]"), 3).1, true);
+        assert!(to_json(JSON, Some(b"[1,2,3,4]"), 3).1);
         assert_eq!(bounded_rows(vec!["aaa", "bbb", "ccc"], 12), (vec!["aaa", "bbb"], true));
     }
 }

@@ -125,7 +125,7 @@ mod tests {
             "SELECT coalesce(a, b), greatest(1, 2), nullif(1, 2), current_user, ROW (1, 2), ARRAY[1, 2], B'1', 1.5, 'x' COLLATE \"C\", make_interval(secs => 1)",
             "SELECT * FROM public.t TABLESAMPLE bernoulli (1) REPEATABLE (2)",
             "SELECT extract(epoch FROM now()), a AT TIME ZONE 'UTC', x LIKE 'a' ESCAPE 'b', xmlelement(name a), json_object('a': 1) FROM public.t",
-            "SELECT * FROM XMLTABLE('/a' PASSING '<a/>'::xml COLUMNS b int PATH 'b') x",
+            "SELECT * FROM XMLTABLE('/a' PASSING ('<a/>'::xml) COLUMNS b int PATH 'b') x",
             "SHOW work_mem",
             "EXPLAIN (COSTS off) SELECT 1",
         ] {

@@ -74,7 +74,7 @@ impl Refusal {
                 "one SELECT, VALUES, TABLE, SHOW, or EXPLAIN of a SELECT, with nothing inside but further SELECTs"
             }
             Self::ExplainOption(_) => {
-                "EXPLAIN with VERBOSE, COSTS, SETTINGS, SUMMARY, GENERIC_PLAN, MEMORY, FORMAT; it never executes, so no ANALYZE"
+                "EXPLAIN with VERBOSE, COSTS, BUFFERS, SETTINGS, SUMMARY, GENERIC_PLAN, MEMORY, FORMAT; it never executes, so no ANALYZE"
             }
             Self::Function { .. } => {
                 "built-in functions that observe or compute; write extension functions of pg_stat_statements, pg_buffercache and pg_freespacemap with their schema"

@@ -48,7 +48,10 @@ prepared AS (
      AND (w.locktype, w.database, w.relation, w.page, w.tuple, w.virtualxid, w.transactionid, w.classid, w.objid, w.objsubid)
          IS NOT DISTINCT FROM
          (l.locktype, l.database, l.relation, l.page, l.tuple, l.virtualxid, l.transactionid, l.classid, l.objid, l.objsubid)
-    JOIN pg_prepared_xacts x ON x.transaction::text = split_part(l.virtualtransaction, '/', 2)
+    -- All locks of a prepared transaction carry one virtual id, the one on its own transaction id among them.
+    JOIN locks own
+      ON own.virtualtransaction = l.virtualtransaction AND own.pid IS NULL AND own.granted AND own.locktype = 'transactionid'
+    JOIN pg_prepared_xacts x ON x.transaction = own.transactionid
     WHERE l.granted AND l.pid IS NULL
     GROUP BY x.gid, x.prepared, x.owner, x.database
 ),

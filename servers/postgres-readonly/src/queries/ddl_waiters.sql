@@ -29,8 +29,7 @@ SELECT coalesce(c.relname::text, 'oid ' || w.relation) AS relation,
             FROM (SELECT DISTINCT u.pid FROM unnest(w.blocked_by) u (pid) ORDER BY u.pid LIMIT 20) b
             LEFT JOIN pg_stat_activity k ON k.pid = b.pid
         ) s) AS blocked_by,
-       (SELECT count(*) FROM waiting q WHERE w.pid = ANY (q.blocked_by)) AS queued_behind,
-       count(*) OVER () AS total
+       (SELECT count(*) FROM waiting q WHERE w.pid = ANY (q.blocked_by)) AS queued_behind
 FROM waiting w
 JOIN pg_stat_activity a ON a.pid = w.pid
 LEFT JOIN pg_class c ON c.oid = w.relation

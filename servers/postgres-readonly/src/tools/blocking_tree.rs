@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    db::{Answer, bounded_rows},
+    db::{Answer, json_bytes},
     lock_graph::{LockGraph, Node, Tree},
     state::{MAX_RESULT_BYTES, State, misshapen},
 };
@@ -16,6 +16,10 @@ use crate::{
 const MAX_TREES: usize = 50;
 const MAX_WAITERS_PER_TREE: usize = 100;
 const MAX_ROWS: u32 = 5000;
+/// In a deep queue everybody waits for everybody ahead, too: lists that grow with the square of the queue.
+const MAX_BLOCKERS: usize = 20;
+/// What is left of a tree that does not fit as a whole.
+const FEW_WAITERS: usize = 5;
 /// Waiters are many, and their statements resemble each other.
 const MAX_WAITER_QUERY_CHARS: usize = 300;
 
@@ -84,7 +88,7 @@ pub struct RootSession {
 pub struct Waiter {
     pid: i32,
     backend_start: Option<String>,
-    /// As pg_blocking_pids says, 0 being a prepared transaction.
+    /// As pg_blocking_pids says, 0 being a prepared transaction; those who do not wait themselves first, at most 20.
     blocked_by: Vec<i32>,
     /// 1 waits for the root itself.
     depth: u32,
@@ -147,9 +151,21 @@ fn plant(rows: Vec<Row>) -> Output {
     let graph = graph_of(&sessions, &prepared);
     let all = graph.trees();
     let mut truncated = all.len() > MAX_TREES || all.iter().any(|tree| tree.waiters.len() > MAX_WAITERS_PER_TREE);
-    let shown = all.iter().take(MAX_TREES).map(|tree| show(tree, &sessions, &prepared));
-    let (trees, cut) = bounded_rows(shown.collect(), MAX_RESULT_BYTES);
-    truncated |= cut;
+    let mut trees = Vec::new();
+    let mut left = MAX_RESULT_BYTES;
+    for tree in all.iter().take(MAX_TREES) {
+        let mut tree = show(tree, &sessions, &prepared);
+        if json_bytes(&tree) > left {
+            truncated = true;
+            tree.waiters.truncate(FEW_WAITERS);
+        }
+        let bytes = json_bytes(&tree);
+        if bytes > left {
+            break;
+        }
+        left -= bytes;
+        trees.push(tree);
+    }
     Output {
         waiters_total: graph.waiters(),
         truncated,
@@ -216,14 +232,18 @@ fn show(tree: &Tree, sessions: &BTreeMap<i32, Row>, prepared: &[Row]) -> Blocked
             gid: row.and_then(|row| row.gid.clone()),
         },
         waiters: shown
-            .filter_map(|(pid, depth)| Some(waiter(sessions.get(pid)?, *depth)))
+            .filter_map(|(pid, depth)| Some(waiter(sessions.get(pid)?, *depth, sessions)))
             .collect(),
         waiters_count: tree.waiters.len(),
         victims_count: tree.victims,
     }
 }
 
-fn waiter(row: &Row, depth: u32) -> Waiter {
+fn waiter(row: &Row, depth: u32, sessions: &BTreeMap<i32, Row>) -> Waiter {
+    let waits = |pid: &i32| sessions.get(pid).is_some_and(|row| row.blocked_by.is_some());
+    let mut blocked_by = row.blocked_by.clone().unwrap_or_default();
+    blocked_by.sort_by_key(|pid| (waits(pid), *pid));
+    blocked_by.truncate(MAX_BLOCKERS);
     let session = row.session.clone();
     let strong = matches!(
         row.mode.as_deref(),
@@ -238,7 +258,7 @@ fn waiter(row: &Row, depth: u32) -> Waiter {
     Waiter {
         pid: session.pid,
         backend_start: session.backend_start,
-        blocked_by: row.blocked_by.clone().unwrap_or_default(),
+        blocked_by,
         depth,
         wait_age_s: row.wait_age_s,
         usename: session.usename,

@@ -22,6 +22,8 @@ pub struct Output {
     totals: Totals,
     /// Biggest first, at most 100.
     groups: Vec<Group>,
+    /// There are more groups than are shown; the totals count them all.
+    truncated: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -81,7 +83,11 @@ impl Tool for ConnectionUse {
         let totals = rows.first().map(|row| row.totals.clone());
         let totals = totals
             .ok_or_else(|| ToolError::new("internal", "the server shows no client session, not even this one"))?;
-        let (groups, _) = bounded_rows(rows.into_iter().map(|row| row.group).collect(), MAX_RESULT_BYTES);
-        Ok(reading.answer(Output { totals, groups }))
+        let (groups, cut) = bounded_rows(rows.into_iter().map(|row| row.group).collect(), MAX_RESULT_BYTES);
+        Ok(reading.answer(Output {
+            totals,
+            groups,
+            truncated: cut || reading.truncated(),
+        }))
     }
 }

@@ -18,6 +18,8 @@ pub struct DdlWaiters;
 pub struct Output {
     /// Longest queue first, at most 50.
     relations: Vec<Waiting>,
+    /// There are more than are shown.
+    truncated: bool,
 }
 
 /// One statement that waits for a strong lock on one relation.
@@ -92,7 +94,10 @@ impl Tool for DdlWaiters {
             blocked_by: row.blocked_by.unwrap_or_default(),
             queued_behind: row.queued_behind,
         });
-        let (relations, _) = bounded_rows(relations.collect(), MAX_RESULT_BYTES);
-        Ok(reading.answer(Output { relations }))
+        let (relations, cut) = bounded_rows(relations.collect(), MAX_RESULT_BYTES);
+        Ok(reading.answer(Output {
+            relations,
+            truncated: cut || reading.truncated(),
+        }))
     }
 }

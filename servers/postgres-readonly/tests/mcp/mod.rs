@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -17,6 +18,8 @@ pub struct Mcp {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
+    /// Read all the time: a server whose log nobody takes stands still.
+    stderr: JoinHandle<String>,
     next_id: u64,
 }
 
@@ -34,10 +37,17 @@ impl Mcp {
             .unwrap();
         let stdin = child.stdin.take();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut stderr = child.stderr.take().unwrap();
+        let stderr = tokio::spawn(async move {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).await.unwrap();
+            text
+        });
         let mut mcp = Self {
             child,
             stdin,
             lines,
+            stderr,
             next_id: 0,
         };
         let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
@@ -86,22 +96,11 @@ impl Mcp {
             .await;
     }
 
-    /// Closes stdin and waits for the process; returns its exit code.
-    pub async fn leave(mut self) -> Option<i32> {
-        self.stdin = None;
-        timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap().code()
-    }
-
     /// Closes stdin, waits for the process, and returns its exit code and everything it wrote to stderr.
     pub async fn end(mut self) -> (Option<i32>, String) {
-        let mut stderr = self.child.stderr.take().unwrap();
         self.stdin = None;
-        let mut text = String::new();
-        timeout(PATIENCE, stderr.read_to_string(&mut text))
-            .await
-            .unwrap()
-            .unwrap();
-        (self.leave().await, text)
+        let code = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap().code();
+        (code, timeout(PATIENCE, self.stderr).await.unwrap().unwrap())
     }
 
     async fn request(&mut self, method: &str, params: Value) -> u64 {

@@ -4,7 +4,14 @@ use policies::{Policy, PolicyContext};
 use runbooks::{Catalog, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
 use serde_json::{Value, json};
 
-pub const RUNBOOKS: [&str; 3] = ["connection-saturation", "ddl-lock-queue", "idle-in-transaction-blocker"];
+/// The ids of all shipped runbooks.
+pub fn runbooks() -> Vec<String> {
+    Catalog::shipped()
+        .unwrap()
+        .iter()
+        .map(|runbook| runbook.document().id.clone())
+        .collect()
+}
 
 pub fn now() -> Timestamp {
     Timestamp::from_unix(1_795_428_600)
@@ -36,11 +43,17 @@ pub fn plan(policy: &Policy, runbook: &str) -> Plan {
 pub fn plan_for(policy: &Policy, runbook: &str, target: Target) -> Plan {
     let (tool, result, pointers) = evidence(runbook);
     let evidence = Evidence::record("E1", "postgres-readonly", tool, json!({}), now(), result).unwrap();
-    let from_evidence = |pointer: &str| DraftValue::Evidence { evidence: "E1".into(), pointer: pointer.into() };
+    let from_evidence = |pointer: &str| DraftValue::Evidence {
+        evidence: "E1".into(),
+        pointer: pointer.into(),
+    };
     let draft = PlanDraft {
         runbook: runbook.into(),
         version: 1,
-        parameters: pointers.iter().map(|(name, pointer)| ((*name).to_owned(), from_evidence(pointer))).collect(),
+        parameters: pointers
+            .iter()
+            .map(|(name, pointer)| ((*name).to_owned(), from_evidence(pointer)))
+            .collect(),
     };
     let plan_context = PlanContext {
         incident: "INC-1".into(),

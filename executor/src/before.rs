@@ -1,0 +1,40 @@
+//! Before the first step: nothing has been touched yet, and this is the last moment to leave it so.
+
+use runbooks::PlanDocument;
+
+use crate::execution::WholeEvent;
+use crate::halt::Halt;
+use crate::identity;
+use crate::permission::{Permission, away};
+use crate::prove::{self, Answer};
+use crate::record::Record;
+use crate::target::Target;
+
+/// Checks that the plan was not used before, that its prechecks hold, and that no more than it says is in reach.
+pub(crate) async fn check(
+    plan: &PlanDocument,
+    target: &mut Target<'_>,
+    record: &mut Record<'_>,
+    permission: &Permission<'_>,
+) -> Result<(), Halt> {
+    permission.check(target, record).await?;
+    match identity::check_unused(target, record.plan()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(cause)) => return Err(Halt::unapproved(cause)),
+        Err(error) => return Err(away(record, &error)),
+    }
+    match prove::ask_all(target, &plan.prechecks, "precheck_failed").await {
+        Ok(Answer::Holds) => {}
+        Ok(Answer::Not(cause)) => return Err(Halt::stop(cause)),
+        Err(error) => return Err(away(record, &error)),
+    }
+    let mut measured = Vec::new();
+    for radius in &plan.blast_radius {
+        match prove::measure(target, radius).await {
+            Ok(Ok(within)) => measured.push(within),
+            Ok(Err(cause)) => return Err(Halt::stop(cause)),
+            Err(error) => return Err(away(record, &error)),
+        }
+    }
+    Ok(record.write_whole(WholeEvent::TargetChecked { measured })?)
+}

@@ -1,0 +1,14 @@
+//! The shipped policy as its callers see it, and everything that is refused as a policy.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed set-up is a failed test"
+)]
+
+mod damaged_input;
+mod decisions;
+mod golden;
+mod loading;
+mod rego_suite;
+mod support;
