@@ -132,7 +132,12 @@ fn approve(
     })?;
     let approvers = Approvers::verify(&list, &config.admin_key, ledger::newest_approvers(executor)?)
         .map_err(|error| refused(error.code(), crate::chain(&error)))?;
-    ledger::remember_approvers(executor, approvers.version())?;
+    if !ledger::remember_approvers(executor, approvers.version(), &approvers.digest())? {
+        let version = approvers.version();
+        let message =
+            format!("another approver list with version {version} was taken before; sign a list with a new version");
+        return Err(refused("approvers_ambiguous", message).into());
+    }
     let token = Token::parse(&order.token)
         .map_err(Refusal::from)
         .map_err(|refusal| refused(refusal.code(), crate::chain(&refusal)))?;

@@ -57,7 +57,7 @@ pub(crate) async fn drive(
         match (job.direction, record.step(&job.step.id)) {
             (Direction::Do, Step::Ready) => {
                 permission.check(target, record).await?;
-                attempt(job, target, record, 1, Effect::None).await?;
+                attempt(job, target, record, permission, 1, Effect::None).await?;
             }
             (
                 Direction::Undo,
@@ -66,19 +66,19 @@ pub(crate) async fn drive(
                     effect: Effect::Possible,
                 },
             ) => {
-                attempt(job, target, record, 1, Effect::None).await?;
+                attempt(job, target, record, permission, 1, Effect::None).await?;
             }
             (Direction::Do, Step::Running { attempt: before }) => {
                 if let Some(effect) = settle(job, target, record, before).await? {
                     if let Err(halt) = permission.check(target, record).await {
                         return close(job, record, halt, effect);
                     }
-                    attempt(job, target, record, before + 1, effect).await?;
+                    attempt(job, target, record, permission, before + 1, effect).await?;
                 }
             }
             (Direction::Undo, Step::Undoing { attempt: before }) => {
                 if let Some(effect) = settle(job, target, record, before).await? {
-                    attempt(job, target, record, before + 1, effect).await?;
+                    attempt(job, target, record, permission, before + 1, effect).await?;
                 }
             }
             // Final, or not this direction's to move. The caller goes on only from the state it wants.
@@ -93,6 +93,7 @@ async fn attempt(
     job: &Job<'_>,
     target: &mut Target<'_>,
     record: &mut Record<'_>,
+    permission: &Permission<'_>,
     number: u32,
     before: Effect,
 ) -> Result<(), Halt> {
@@ -107,6 +108,12 @@ async fn attempt(
         Ok(()) => {}
         Err(error) if error.leaves_doubt() => return Ok(()),
         Err(error) => return job.unknown(record, error),
+    }
+    // Reconnecting, publishing the intent and the fence may have taken long: what was allowed then must be allowed now.
+    if job.direction == Direction::Do
+        && let Err(halt) = permission.check(target, record).await
+    {
+        return close(job, record, halt, before);
     }
     match (perform(target, job.action, &mark, number).await, before) {
         (Attempt::Applied { rows }, _) => job.see(target, record, Some(rows), false).await,

@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS executor_ledger (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS executor_seen (
     what TEXT PRIMARY KEY,
-    version INTEGER NOT NULL
+    version INTEGER NOT NULL,
+    digest TEXT NOT NULL
 ) STRICT;";
 
 /// Whether an order may run.
@@ -185,15 +186,22 @@ pub(crate) fn newest_approvers(executor: &Executor) -> Result<u64, Fault> {
     })
 }
 
-/// Remembers a version of the approver list, so that an older one is refused from now on.
-pub(crate) fn remember_approvers(executor: &Executor, version: u64) -> Result<(), Fault> {
+/// Remembers the approver list, so that an older one is refused from now on. `false` for another list with the version of
+/// the newest one: an administrator signed both, and only one was meant.
+pub(crate) fn remember_approvers(executor: &Executor, version: u64, digest: &Digest) -> Result<bool, Fault> {
+    let version = i64::try_from(version).unwrap_or(i64::MAX);
     executor.journal().transact(|tx| {
         tx.sql().execute(
-            "INSERT INTO executor_seen (what, version) VALUES ('approvers', ?1)
-             ON CONFLICT (what) DO UPDATE SET version = max(version, excluded.version)",
-            [i64::try_from(version).unwrap_or(i64::MAX)],
+            "INSERT INTO executor_seen (what, version, digest) VALUES ('approvers', ?1, ?2)
+             ON CONFLICT (what) DO UPDATE SET version = excluded.version, digest = excluded.digest
+             WHERE excluded.version > version",
+            (version, digest.to_string()),
         )?;
-        Ok::<(), Fault>(())
+        let query = "SELECT version = ?1 AND digest = ?2 FROM executor_seen WHERE what = 'approvers'";
+        Ok::<bool, Fault>(
+            tx.sql()
+                .query_row(query, (version, digest.to_string()), |row| row.get(0))?,
+        )
     })
 }
 

@@ -30,7 +30,7 @@ pub async fn recover(executor: &Executor) -> Result<Vec<(Digest, Ended)>, Fault>
 
 /// The stored order is verified as of its admission: that it was valid then is what the journal says. Whether a further
 /// step may start is asked of the clock as it is now.
-async fn resume(executor: &Executor, open: Unfinished) -> Result<Ended, Fault> {
+pub(crate) async fn resume(executor: &Executor, open: Unfinished) -> Result<Ended, Fault> {
     match admit(executor, &open.envelope, open.admitted_at) {
         Ok(admitted) => run_admitted(executor, admitted).await,
         Err(NotAdmitted::Fault(fault)) => Err(fault),

@@ -15,10 +15,17 @@ use crate::record::{self, Record};
 use crate::step::{Cause, Step};
 use crate::target::Target;
 use crate::undo::{go_back, nothing_done};
-use crate::{before, identity, verification};
+use crate::{before, identity, recover, verification};
 
 /// Runs one order from its bytes to its end.
 pub async fn run_order(executor: &Executor, envelope: &str) -> Result<Ended, Fault> {
+    // Begun before a crash, it is taken up again as of its admission: a window that closed since must not hide what it did.
+    if let Some(open) = ledger::unfinished(executor)?
+        .into_iter()
+        .find(|open| open.envelope == envelope)
+    {
+        return recover::resume(executor, open).await;
+    }
     match admit(executor, envelope, executor.now()) {
         Ok(admitted) => run_admitted(executor, admitted).await,
         Err(NotAdmitted::Refused(refused)) => refuse(executor, refused),

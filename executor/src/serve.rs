@@ -121,4 +121,4 @@ async fn flush(executor: &Executor, gate: &Gate) {
 const CLAIM_WAIT_S: u64 = 25;
 const FLUSH: Duration = Duration::from_secs(10);
 const MIN_PAUSE: Duration = Duration::from_millis(500);
-const MAX_PAUSE: Duration = Duration::from_secs(16);
+const MAX_PAUSE: Duration = Duration::from_secs(4);

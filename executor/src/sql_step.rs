@@ -55,8 +55,11 @@ async fn in_transaction(target: &Target<'_>, action: &SqlAction, mark: &Mark, at
     };
     match target.execute(end, &[], bounds).await {
         Ok(_) => done,
-        // A deferred check refused at the end: the server has rolled back.
-        Err(TargetError::Sql { state, message }) => untouched(&TargetError::Sql { state, message }),
+        // A deferred check or a conflict refused at the end: the server has rolled back.
+        Err(TargetError::Sql { state, message }) if is_rolled_back(&state) => {
+            untouched(&TargetError::Sql { state, message })
+        }
+        // Anything else, as a pooler's own error about a server that it lost, leaves the commit unknown: the marker tells.
         Err(_) => Attempt::Lost,
     }
 }
@@ -64,6 +67,8 @@ async fn in_transaction(target: &Target<'_>, action: &SqlAction, mark: &Mark, at
 async fn marked_effect(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt: u32, bounds: Bounds) -> Attempt {
     match mark.insert(target, attempt, bounds).await {
         Ok(true) => {}
+        // On a first attempt it cannot be ours: whoever has our name and order, and ran this, has another journal.
+        Ok(false) if attempt == 1 => return foreign(),
         Ok(false) => return marked_before(target, mark).await,
         Err(error) => return untouched(&error),
     }
@@ -135,6 +140,11 @@ fn wrong_rows(action: &SqlAction, rows: u64) -> Option<Cause> {
             wanted.at_least, wanted.at_most
         ),
     ))
+}
+
+/// Integrity constraints, serialisation failures and deadlocks: the transaction is gone for certain.
+fn is_rolled_back(state: &tokio_postgres::error::SqlState) -> bool {
+    state.code().starts_with("23") || ["40001", "40P01"].contains(&state.code())
 }
 
 fn foreign() -> Attempt {

@@ -215,11 +215,18 @@ async fn within<T>(
 
 fn judge(error: &tokio_postgres::Error) -> TargetError {
     match error.as_db_error() {
-        // 57P: the server is shutting down or ended this session, perhaps in the middle of a commit.
-        Some(server) if !server.code().code().starts_with("57P") => TargetError::Sql {
-            state: server.code().clone(),
-            message: server.message().to_owned(),
-        },
+        // 57P: the server is shutting down or ended this session, perhaps in the middle of a commit. 08: a pooler's word
+        // for a server that it lost.
+        Some(server)
+            if !["57P", "08"]
+                .iter()
+                .any(|class| server.code().code().starts_with(class)) =>
+        {
+            TargetError::Sql {
+                state: server.code().clone(),
+                message: server.message().to_owned(),
+            }
+        }
         Some(_) | None => TargetError::Lost(describe(error)),
     }
 }

@@ -21,4 +21,6 @@ pub use event::{
 pub use incident::{AlertRecord, Ending, IllegalEvent, Incident, IncidentId};
 pub use opinion::{Opinion, Reason, Verdict};
 pub use recovery::{Reading, Recovery};
+// What incidents are made of beside their own parts, for those who keep them.
+pub use runbooks::{Digest, Evidence, Timestamp};
 pub use state::{Outcome, State};

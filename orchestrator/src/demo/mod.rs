@@ -30,7 +30,7 @@ use faults::Scenario;
 use server_binaries::ServerBinaries;
 use story::Story;
 
-use crate::terminal::print_line;
+use crate::terminal::{print_line, tell_line};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -58,19 +58,23 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<ExitCode> {
         return Ok(ExitCode::Done);
     }
     let Some(scenario) = Scenario::named(&args.incident) else {
-        eprintln!(
+        tell_line(&format!(
             "error: there is no incident `{}`; `--incident list` shows what there is",
             args.incident
-        );
+        ));
         return Ok(ExitCode::Usage);
     };
     let (binaries, server) = match (Binaries::find(), ServerBinaries::find()) {
         (Ok(binaries), Ok(server)) => (binaries, server),
         (Err(missing), _) | (_, Err(missing)) => {
-            eprintln!("error: {missing:#}");
+            tell_line(&format!("error: {missing:#}"));
             return Ok(ExitCode::Usage);
         }
     };
+    if let Err(error) = report::make_room() {
+        tell_line(&format!("error: {error:#}"));
+        return Ok(ExitCode::Usage);
+    }
     let stop = kit::shutdown::on_signal().context("could not listen for signals")?;
     let folder = tempfile::Builder::new()
         .prefix("countersign-demo-")

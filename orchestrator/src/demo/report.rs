@@ -17,6 +17,11 @@ use crate::terminal::print_line;
 /// Where post-mortems of demos are left: under the folder the demo was started in.
 const OUT: &str = "demo-run";
 
+/// Makes the place for the post-mortem, before anything is started for which there would be no place.
+pub(super) fn make_room() -> Result<()> {
+    std::fs::create_dir_all(OUT).with_context(|| format!("could not make the folder `{OUT}` here"))
+}
+
 /// One question to the database itself.
 #[derive(Debug, Serialize)]
 pub(super) struct Asked {
@@ -40,7 +45,6 @@ impl Report {
         post_mortem: &str,
     ) -> Result<Self> {
         let file = PathBuf::from(OUT).join(format!("{}.md", incident.id));
-        std::fs::create_dir_all(OUT).with_context(|| format!("could not make `{OUT}`"))?;
         std::fs::write(&file, post_mortem).with_context(|| format!("could not write `{}`", file.display()))?;
         let span = |from: &str, to: &str| story.between(from, to).map(whole_ms);
         let plan: Option<PlanDocument> = incident

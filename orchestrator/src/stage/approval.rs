@@ -91,7 +91,10 @@ impl Pipeline {
             Some(Standing::Expired { message }) => Ok(Event::Expired { message }.into()),
             Some(Standing::Refused { code, message, .. }) => Err(gate_refused(&code, &message)),
             // Between the status and the plan the request went back to waiting: look again.
-            Some(Standing::Pending { .. }) => Box::pin(self.await_approval(incident)).await,
+            Some(Standing::Pending { .. }) => {
+                self.pause(BETWEEN_LOOKS).await?;
+                Box::pin(self.await_approval(incident)).await
+            }
             None => Ok(Event::Expired {
                 message: "the gate could not be reached before the plan expired".to_owned(),
             }

@@ -115,8 +115,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
     use std::collections::BTreeMap;
 
-    use incident::{Episode, HandOverReason, Source, State};
-    use runbooks::{Digest, Evidence, Timestamp};
+    use incident::{Digest, Episode, Evidence, HandOverReason, Source, State, Timestamp};
     use serde_json::json;
 
     use super::*;

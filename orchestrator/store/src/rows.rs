@@ -1,8 +1,7 @@
 //! Reads and writes the rows: the fold of an incident's journal entries, the index rows, the evidence bodies.
 
-use incident::{Episode, Event, Incident, IncidentId};
+use incident::{Episode, Event, Evidence, Incident, IncidentId};
 use journal::Entry;
-use runbooks::Evidence;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use chrono::{SecondsFormat, Utc};
-use incident::{Event, Incident, IncidentId};
+use incident::{Event, Evidence, Incident, IncidentId};
 use journal::{Entry, Journal, JournalConfig, Publish, Tx};
-use runbooks::Evidence;
 
 use crate::error::StoreError;
 use crate::rows;

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use incident::{Incident, IncidentId};
+use incident::{Evidence, Incident, IncidentId};
 use journal::Entry;
-use runbooks::Evidence;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::StoreError;

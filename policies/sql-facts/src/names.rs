@@ -56,6 +56,13 @@ pub(crate) fn text<'t>(fields: &'t Fields, key: &str) -> Option<&'t str> {
     fields.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
+/// Tells whether a relation is one of these CTEs. Only a bare name can be: `WITH "a.b" AS (…)` says nothing of the table
+/// `a.b`, which PostgreSQL goes on reading.
+pub(crate) fn is_cte(range_var: &Fields, ctes: &[String]) -> bool {
+    let qualified = text(range_var, "schemaname").is_some() || text(range_var, "catalogname").is_some();
+    !qualified && text(range_var, "relname").is_some_and(|name| ctes.iter().any(|cte| cte == name))
+}
+
 /// Returns a list of `String` nodes as one dotted name.
 pub(crate) fn dotted(list: Option<&Value>) -> Option<String> {
     let parts: Vec<String> = list?.as_array()?.iter().filter_map(string_node).map(quoted).collect();

@@ -124,8 +124,9 @@ fn add_relations(from: &Value, ctes: &[String], relations: &mut Vec<String>) {
         Value::Object(_) => match from.pointer("/node/RangeVar") {
             Some(range_var) => {
                 // An alias with a column list gives the relation's columns other names.
-                let name = range_var.as_object().and_then(names::relation);
-                let plain = name.filter(|name| !ctes.contains(name) && !renames_columns(range_var));
+                let fields = range_var.as_object();
+                let hidden = fields.is_some_and(|fields| names::is_cte(fields, ctes)) || renames_columns(range_var);
+                let plain = fields.and_then(names::relation).filter(|_| !hidden);
                 relations.push(plain.unwrap_or_else(|| NOT_A_RELATION.to_owned()));
             }
             None => match from.pointer("/node/JoinExpr").and_then(Value::as_object) {

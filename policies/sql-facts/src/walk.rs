@@ -269,7 +269,7 @@ impl Walk {
         let Some(name) = names::relation(range_var) else { return };
         if !place.reading {
             self.written.insert(name);
-        } else if !place.ctes.contains(&name) {
+        } else if !names::is_cte(range_var, &place.ctes) {
             self.read.insert(name);
         }
     }

@@ -68,13 +68,19 @@ impl Gate {
         let said = Freeze::verify(envelope, &approvers, &self.id, &self.environment, self.now())
             .map_err(|error| Refusal::because(error.code(), &error))?;
         let mark = self.store.change(|change| {
-            if FreezeMark::read(change)?.said().is_some_and(|last| said.at <= last.at) {
+            // Between two people's clocks a freeze must not lose against a thaw; a thaw may lose.
+            let grace = match said.state {
+                FreezeState::Frozen => approval::MAX_SKEW_S,
+                FreezeState::Thawed => 0,
+            };
+            let newest = FreezeMark::read(change)?.said().map(|last| last.at);
+            if newest.is_some_and(|last| said.at.plus_s(grace) <= last) {
                 return Err(Refusal::new("freeze_stale", "a newer freeze or thaw was taken already"));
             }
             let last = Said {
                 approver: said.approver.clone(),
                 reason: said.reason.clone(),
-                at: said.at,
+                at: newest.map_or(said.at, |last| last.max(said.at)),
             };
             let (kind, mark) = match said.state {
                 FreezeState::Frozen => ("gate_frozen", FreezeMark::Frozen(last)),

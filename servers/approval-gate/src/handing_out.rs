@@ -56,6 +56,7 @@ impl Gate {
     /// # Errors
     /// When nothing was ever ordered for this plan.
     pub fn standing(&self, plan: Digest) -> Result<String, Refusal> {
+        self.store.check_writable(&self.id)?;
         let now = self.now();
         let standing = self.store.view(|rows| self.standing_of(rows, plan, now))?;
         standing

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use approval::Action;
 use journal::{Event, Journal, Tx};
@@ -17,6 +18,8 @@ use crate::request::{Request, RequestEvent};
 /// Requests, executions, contents and marks over one journal.
 pub struct Store {
     journal: Journal,
+    /// Whether the last change could not be journalled.
+    unwritten: AtomicBool,
 }
 
 /// The rows, for reading.
@@ -35,7 +38,10 @@ impl Store {
     /// When the database fails, or a row was changed behind the journal's back.
     pub fn open(journal: Journal) -> Result<Self, Refusal> {
         journal.migrate(include_str!("schema.sql"))?;
-        let store = Self { journal };
+        let store = Self {
+            journal,
+            unwritten: AtomicBool::new(false),
+        };
         store.check_rows()?;
         Ok(store)
     }
@@ -47,12 +53,24 @@ impl Store {
 
     /// Changes rows and journals why, all or nothing; returns when the new checkpoint is out.
     pub fn change<T>(&self, f: impl FnOnce(&Change<'_, '_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        self.journal.transact(|tx| {
+        let done = self.journal.transact(|tx| {
             f(&Change {
                 tx,
                 rows: Rows(tx.sql()),
             })
-        })
+        });
+        let unwritten = matches!(&done, Err(refusal) if refusal.code.starts_with("journal"));
+        self.unwritten.store(unwritten, Ordering::Release);
+        done
+    }
+
+    /// Refuses while the last change could not be journalled: what somebody said may have been lost, a rejection or a
+    /// freeze among it.
+    pub fn check_writable(&self, gate: &str) -> Result<(), Refusal> {
+        if self.unwritten.load(Ordering::Acquire) {
+            self.change(|change| change.note("journal_writable_again", gate, json!({})))?;
+        }
+        Ok(())
     }
 
     /// The journal's public verifier key.

@@ -558,6 +558,9 @@ const HOSTILE: &[&str] = &[
     "SELECT * FROM public.evil_view",
     "TABLE public.evil_view",
     "SELECT * FROM public.view_of_evil_view",
+    // A CTE whose quoted name reads like the relation hides nothing.
+    "WITH \"public.evil_view\" AS (SELECT 1) SELECT * FROM public.evil_view",
+    "WITH RECURSIVE \"postgres.public.evil_view\" AS (SELECT 1) SELECT * FROM postgres.public.evil_view",
     "SELECT * FROM public.guarded",
     "SELECT public.evil_sum(id) FROM public.orders",
 ];
