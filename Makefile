@@ -10,7 +10,7 @@ demo: deps
 test: deps
 	cargo test --locked --workspace --features executor/danger --test executor danger::
 	cargo build --locked --workspace --all-targets
-	cargo test --locked --workspace
+	cargo test --locked --workspace --no-fail-fast
 
 build: deps
 	cargo build --locked --release --bins

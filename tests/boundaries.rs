@@ -80,7 +80,7 @@ const ALLOWED: [(&str, &[&str], &str); 19] = [
     ),
     (
         "store",
-        &["incident", "journal", "runbooks"],
+        &["incident", "journal"],
         "an incident's state and the journal entry for it are one transaction",
     ),
     (
@@ -122,6 +122,7 @@ const FORBIDDEN: [Forbidden; 8] = [
         to: &[
             "tokio-postgres",
             "postgres",
+            "postgres-protocol",
             "sqlx*",
             "diesel*",
             "sea-orm*",
@@ -143,7 +144,7 @@ const FORBIDDEN: [Forbidden; 8] = [
             "performance-insights",
             "runbook-catalog",
         ],
-        to: &["tokio-postgres", "postgres", "sqlx*", "diesel*"],
+        to: &["tokio-postgres", "postgres", "postgres-protocol", "sqlx*", "diesel*"],
         why: "only postgres-readonly reads a database and only the executor changes one",
     },
     Forbidden {

@@ -45,6 +45,27 @@ async fn a_signal_is_sent_once_wherever_the_executor_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_handed_over_again_takes_up_what_it_began() {
+    let server = Server::start(20).await;
+    let scene = Scene::new(&server).await;
+    let incident = Saturated::new(&server, &scene, 2).await;
+    let order = scene.order(&incident.plan);
+    // The fourth event: the first step is done, the second has not begun.
+    let killed = scene.run(&scene.config("state", &kill_at(scene.dir.path(), 3)), &order);
+    assert_eq!(killed.code, None, "{killed:?}");
+    assert_eq!(incident.marks(&server).await, ["cap_role do"]);
+    let again = scene.run(&scene.config("state", ""), &order);
+    assert_eq!(
+        (again.result.as_str(), again.code),
+        ("done", Some(0)),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(incident.marks(&server).await, ["cap_role do", "end_idle_sessions do"]);
+    incident.assert_bystanders().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_step_takes_effect_once_wherever_the_executor_is_killed() {
     let server = Server::start(20).await;
     let scene = Scene::new(&server).await;

@@ -40,7 +40,11 @@ impl People {
     }
 
     pub fn write_approvers(&self, path: &Path, version: u64) {
-        let people = ["ana", "ben"].map(|who| Person {
+        self.write_approvers_of(path, version, &["ana", "ben"]);
+    }
+
+    pub fn write_approvers_of(&self, path: &Path, version: u64, listed: &[&str]) {
+        let people = listed.iter().map(|&who| Person {
             id: who.to_owned(),
             name: who.to_owned(),
             groups: vec!["dba".to_owned()],
@@ -55,7 +59,7 @@ impl People {
         let document = ApproversDocument {
             schema: ApproversDocument::SCHEMA.to_owned(),
             version,
-            people: people.to_vec(),
+            people: people.collect(),
         };
         let signature = self.sign("admin", APPROVERS_NAMESPACE, &document.signing_bytes().unwrap());
         let json = document.envelope(&signature).unwrap().to_json().unwrap();

@@ -340,6 +340,17 @@ async fn an_old_standing_and_an_old_list_of_approvers_are_refused() {
     );
     incident.assert_untouched(&server).await;
 
+    // Two lists with one version: an earlier draft that was signed as well is not the list that was meant.
+    scene.people.write_approvers_of(&list, 2, &["ana"]);
+    let ran = scene.run(&config, &scene.order(&incident.plan));
+    assert_eq!(
+        (ran.result.as_str(), ran.code),
+        ("approvers_ambiguous", Some(4)),
+        "{}",
+        ran.stderr
+    );
+    incident.assert_untouched(&server).await;
+
     scene.people.write_approvers(&list, 1);
     let ran = scene.run(&config, &scene.order(&incident.plan));
     assert_eq!(

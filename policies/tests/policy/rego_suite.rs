@@ -22,7 +22,6 @@ fn no_rule_could_be_deleted_unnoticed() {
 }
 
 #[test]
-#[ignore = "two minutes without optimisation: cargo test -p policies -- --ignored"]
 fn no_condition_of_a_rule_could_be_deleted_unnoticed() {
     assert_eq!(told(suite().survivors(Parts::Conditions).unwrap()), [""; 0]);
 }

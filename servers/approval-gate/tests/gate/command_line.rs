@@ -20,8 +20,13 @@ async fn a_person_reads_and_signs_on_the_command_line() {
     assert!(String::from_utf8(show.stdout).unwrap().contains("pg_terminate_backend"));
 
     let key = shown(&world.key("ana"));
-    let approved = world
+    // Nobody at a terminal has read it, and nobody said that it is to be signed all the same.
+    let unread = world
         .run(&["approve", &request, "--gate", &gate.url, "--key", &key])
+        .await;
+    assert_eq!(unread.status.code(), Some(4), "{unread:?}");
+    let approved = world
+        .run(&["approve", &request, "--gate", &gate.url, "--key", &key, "--yes"])
         .await;
     let said = String::from_utf8(approved.stdout).unwrap();
     assert_eq!(
