@@ -1,6 +1,6 @@
 //! Starts the server: the target is known before anything is opened, and MCP answers whether or not the database does.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use kit::{ExitCode, ServeArgs, Server, ServerInfo};
 
@@ -37,15 +37,18 @@ pub fn find_target(serve: &ServeArgs, target: &TargetArgs) -> Result<Target, Exi
 pub async fn run(serve: &ServeArgs, db: Database) -> ExitCode {
     kit::logging::init(INFO.name, serve.log_format);
     db.hold_connection();
-    let code = Server::new(INFO, Arc::new(State::new(db.clone())))
-        .tool::<BlockingTree>()
-        .tool::<ConnectionUse>()
-        .tool::<DdlWaiters>()
-        .tool::<Query>()
-        .tool::<ServerIdentity>()
-        .tool::<Sessions>()
-        .run(serve)
-        .await;
+    let code = Server::new(
+        INFO,
+        Arc::new(State::new(BTreeMap::from([("default".to_owned(), db.clone())]))),
+    )
+    .tool::<BlockingTree>()
+    .tool::<ConnectionUse>()
+    .tool::<DdlWaiters>()
+    .tool::<Query>()
+    .tool::<ServerIdentity>()
+    .tool::<Sessions>()
+    .run(serve)
+    .await;
     db.shut_down().await;
     code
 }

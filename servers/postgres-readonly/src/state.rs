@@ -1,4 +1,6 @@
-//! What the tools share: the database and what is known of its catalog.
+//! What the tools share: the configured databases, and of each what is known of its catalog.
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use kit::{CallContext, ToolError};
 
@@ -9,21 +11,56 @@ use crate::{
 
 /// JSON bytes that a tool's rows may have; the rest of the kit's budget is for what stands around them.
 pub const MAX_RESULT_BYTES: usize = 200 * 1024;
+/// Bytes of values that one of the tools' own statements may bring.
+const MAX_OWN_BYTES: usize = 8 << 20;
 
-pub struct State {
+/// The databases that this server reads, by the names that the operator gave them.
+pub struct State(BTreeMap<String, Arc<Source>>);
+
+/// One database.
+pub struct Source {
+    /// The target's name, where there are several to tell apart.
+    pub name: Option<String>,
     pub db: Database,
     pub catalog: Catalog,
 }
 
 impl State {
-    pub fn new(db: Database) -> Self {
-        Self {
-            db,
-            catalog: Catalog::default(),
-        }
+    pub fn new(databases: BTreeMap<String, Database>) -> Self {
+        let several = databases.len() > 1;
+        let sources = databases.into_iter().map(|(name, db)| {
+            let source = Source {
+                name: several.then(|| name.clone()),
+                db,
+                catalog: Catalog::default(),
+            };
+            (name, Arc::new(source))
+        });
+        Self(sources.collect())
     }
 
-    /// Runs one of the tools' own statements.
+    /// Returns the database that a call is about: the one that it names, or the only one there is.
+    pub fn source(&self, target: Option<&str>) -> Result<&Source, ToolError> {
+        let known = || {
+            let names: Vec<String> = self.0.keys().map(|name| format!("`{name}`")).collect();
+            format!("configured: {}", names.join(", "))
+        };
+        let mut all = self.0.iter();
+        match (target, all.next(), all.next()) {
+            (Some(name), ..) => self.0.get(name).map(Arc::as_ref).ok_or_else(|| {
+                let name = kit::text::clean(name, 80);
+                ToolError::new("unknown_target", format!("no target is named `{name}`")).hint(known())
+            }),
+            (None, Some((_, only)), None) => Ok(only),
+            (None, ..) => Err(
+                ToolError::new("unknown_target", "several targets are configured: name one in `target`").hint(known()),
+            ),
+        }
+    }
+}
+
+impl Source {
+    /// Runs one of the tools' own statements. Parameters travel as text; the statement casts them (`$1::bigint`).
     pub async fn ask(
         &self,
         sql: &'static str,
@@ -33,12 +70,15 @@ impl State {
     ) -> Result<Reading, ToolError> {
         let bounds = Bounds {
             max_rows,
-            max_bytes: 8 << 20,
+            max_bytes: MAX_OWN_BYTES,
         };
-        Ok(self
-            .db
-            .read(Read::own(sql, parameters, bounds), &call.cancelled)
-            .await?)
+        self.read(Read::own(sql, parameters, bounds), call).await
+    }
+
+    /// Runs one statement, of ours or admitted by the guard.
+    pub async fn read(&self, read: Read, call: &CallContext) -> Result<Reading, ToolError> {
+        let reading = self.db.read(read, &call.cancelled).await?;
+        Ok(reading.of_target(self.name.clone()))
     }
 }
 

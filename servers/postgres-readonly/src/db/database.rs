@@ -45,6 +45,8 @@ pub struct Read {
     statement: Cow<'static, str>,
     parameters: Vec<Option<String>>,
     bounds: Bounds,
+    setup: String,
+    epilogue: String,
 }
 
 /// A database. Cheap to clone; all clones share the connections.
@@ -70,6 +72,8 @@ impl Read {
             statement: Cow::Borrowed(statement),
             parameters,
             bounds,
+            setup: String::new(),
+            epilogue: String::new(),
         }
     }
 
@@ -79,13 +83,29 @@ impl Read {
             statement: Cow::Owned(statement.into_canonical()),
             parameters: Vec::new(),
             bounds,
+            setup: String::new(),
+            epilogue: String::new(),
         }
+    }
+
+    /// Adds statements of ours that run inside the same READ ONLY transaction, before the statement. Whatever foreign text
+    /// is in them must have been admitted.
+    pub fn after(mut self, setup: String) -> Self {
+        self.setup = setup;
+        self
+    }
+
+    /// Adds a statement of ours that runs once the transaction is over, to undo what the setup left in the server process
+    /// where neither ROLLBACK nor DISCARD ALL reaches.
+    pub fn and_then(mut self, epilogue: String) -> Self {
+        self.epilogue = epilogue;
+        self
     }
 }
 
 impl Options {
     /// Returns what opens the transaction of every call. Its SELECT gives the call's time on the database's clock.
-    pub fn prologue(&self) -> String {
+    pub fn prologue(&self, setup: &str) -> String {
         format!(
             "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY; \
              SET LOCAL statement_timeout = {}; \
@@ -93,9 +113,11 @@ impl Options {
              SET LOCAL idle_in_transaction_session_timeout = 10000; \
              SET LOCAL search_path = pg_catalog; \
              SET LOCAL max_parallel_workers_per_gather = 0; \
+             {setup}{} \
              SELECT pg_catalog.to_char(pg_catalog.now(), 'YYYY-MM-DD HH24:MI:SS.USOF')",
             self.statement_timeout.as_millis().max(1),
             self.lock_timeout.as_millis().max(1),
+            if setup.is_empty() { "" } else { ";" },
         )
     }
 }
@@ -103,7 +125,7 @@ impl Options {
 impl Database {
     /// Names a database; nothing is opened yet.
     pub fn new(target: Target, options: Options) -> Self {
-        let prologue = options.prologue();
+        let prologue = options.prologue("");
         Self(Arc::new(Inner {
             target,
             options,
@@ -185,8 +207,10 @@ async fn read_over(
     if !role.is_harmless() && !inner.options.allow_privileged_role {
         return Err(DbError::CanWrite(Box::new((*role).clone())));
     }
+    let with_setup = (!read.setup.is_empty()).then(|| inner.options.prologue(&read.setup));
     let call = Call {
-        prologue: &inner.prologue,
+        prologue: with_setup.as_deref().unwrap_or(&inner.prologue),
+        epilogue: &read.epilogue,
         statement: &read.statement,
         parameters: &read.parameters,
         max_rows: read.bounds.max_rows,

@@ -17,6 +17,7 @@ const MAX_OWN_CHARS: usize = 512 * 1024;
 pub struct Reading {
     pub taken_at: String,
     pub role: Arc<Verdict>,
+    target: Option<String>,
     flight: Flight,
 }
 
@@ -25,14 +26,36 @@ pub struct Reading {
 pub struct Answer<T> {
     /// The database's clock when the transaction began.
     taken_at: String,
+    /// Which of several configured targets this is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    /// What this answer cost: milliseconds that its statement took, the way there and back included.
+    cost_ms: f64,
     #[serde(flatten)]
     body: T,
     /// Present and true when the role could write and was accepted all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     privileged_role: Option<bool>,
+    /// What is missing from this answer because a privilege, an extension or a setting is, and what would show it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hidden: Vec<String>,
     /// What limits this answer, or the trust in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
+}
+
+impl<T> Answer<T> {
+    /// Says what is missing from this answer, and why.
+    pub fn hiding(mut self, what: impl IntoIterator<Item = String>) -> Self {
+        self.hidden.extend(what);
+        self
+    }
+
+    /// Counts the cost of a further statement that this answer stands on.
+    pub fn costing(mut self, also: &Reading) -> Self {
+        self.cost_ms = ((self.cost_ms + also.elapsed_ms()) * 1e3).round() / 1e3;
+        self
+    }
 }
 
 impl Reading {
@@ -40,8 +63,15 @@ impl Reading {
         Self {
             taken_at: flight.prologue_value.clone().unwrap_or_default(),
             role,
+            target: None,
             flight,
         }
+    }
+
+    /// Says which of several targets was read.
+    pub fn of_target(mut self, target: Option<String>) -> Self {
+        self.target = target;
+        self
     }
 
     pub fn columns(&self) -> &[Column] {
@@ -93,8 +123,11 @@ impl Reading {
     pub fn answer<T>(&self, body: T) -> Answer<T> {
         Answer {
             taken_at: self.taken_at.clone(),
+            target: self.target.clone(),
+            cost_ms: self.elapsed_ms(),
             body,
             privileged_role: (!self.role.is_harmless()).then_some(true),
+            hidden: Vec::new(),
             warning: self.role.warning(),
         }
     }

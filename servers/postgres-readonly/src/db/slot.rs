@@ -125,7 +125,8 @@ impl Connection {
 
 async fn prove(session: &mut Session, options: &Options) -> Result<Verdict, DbError> {
     let call = Call {
-        prologue: &options.prologue(),
+        prologue: &options.prologue(""),
+        epilogue: "",
         statement: Verdict::SQL,
         parameters: &[],
         max_rows: 1000,

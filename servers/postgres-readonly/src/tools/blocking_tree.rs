@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use kit::{CallContext, Hints, NoInput, Tool, ToolError};
+use kit::{CallContext, Hints, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use crate::{
     db::{Answer, json_bytes},
     lock_graph::{LockGraph, Node, Tree},
     state::{MAX_RESULT_BYTES, State, misshapen},
+    tools::Target,
 };
 
 const MAX_TREES: usize = 50;
@@ -122,7 +123,7 @@ struct Row {
 #[async_trait]
 impl Tool for BlockingTree {
     type State = State;
-    type Input = NoInput;
+    type Input = Target;
     type Output = Answer<Output>;
     const NAME: &'static str = "blocking_tree";
     const TITLE: &'static str = "Blocking tree";
@@ -134,8 +135,9 @@ impl Tool for BlockingTree {
         Hints::READ_ONLY_OPEN_WORLD
     }
 
-    async fn call(state: &State, _: NoInput, call: &CallContext) -> Result<Self::Output, ToolError> {
+    async fn call(state: &State, input: Target, call: &CallContext) -> Result<Self::Output, ToolError> {
         let reading = state
+            .source(input.target.as_deref())?
             .ask(include_str!("../queries/blocking_tree.sql"), vec![], MAX_ROWS, call)
             .await?;
         let rows: Vec<Row> = reading.decode().map_err(misshapen)?;

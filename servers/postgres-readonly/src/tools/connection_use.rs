@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use kit::{CallContext, Hints, NoInput, Tool, ToolError};
+use kit::{CallContext, Hints, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     db::{Answer, bounded_rows},
     state::{MAX_RESULT_BYTES, State, misshapen},
+    tools::Target,
 };
 
 const MAX_GROUPS: u32 = 100;
@@ -64,7 +65,7 @@ struct Row {
 #[async_trait]
 impl Tool for ConnectionUse {
     type State = State;
-    type Input = NoInput;
+    type Input = Target;
     type Output = Answer<Output>;
     const NAME: &'static str = "connection_use";
     const TITLE: &'static str = "Connection use";
@@ -75,8 +76,9 @@ impl Tool for ConnectionUse {
         Hints::READ_ONLY_OPEN_WORLD
     }
 
-    async fn call(state: &State, _: NoInput, call: &CallContext) -> Result<Self::Output, ToolError> {
+    async fn call(state: &State, input: Target, call: &CallContext) -> Result<Self::Output, ToolError> {
         let reading = state
+            .source(input.target.as_deref())?
             .ask(include_str!("../queries/connection_use.sql"), vec![], MAX_GROUPS, call)
             .await?;
         let rows: Vec<Row> = reading.decode().map_err(misshapen)?;

@@ -1,13 +1,14 @@
 //! `ddl_waiters`: schema changes that wait for a lock, and the queues behind them.
 
 use async_trait::async_trait;
-use kit::{CallContext, Hints, NoInput, Tool, ToolError};
+use kit::{CallContext, Hints, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     db::{Answer, bounded_rows},
     state::{MAX_RESULT_BYTES, State, misshapen},
+    tools::Target,
 };
 
 const MAX_RELATIONS: u32 = 50;
@@ -71,7 +72,7 @@ struct Row {
 #[async_trait]
 impl Tool for DdlWaiters {
     type State = State;
-    type Input = NoInput;
+    type Input = Target;
     type Output = Answer<Output>;
     const NAME: &'static str = "ddl_waiters";
     const TITLE: &'static str = "Waiting schema changes";
@@ -82,8 +83,9 @@ impl Tool for DdlWaiters {
         Hints::READ_ONLY_OPEN_WORLD
     }
 
-    async fn call(state: &State, _: NoInput, call: &CallContext) -> Result<Self::Output, ToolError> {
+    async fn call(state: &State, input: Target, call: &CallContext) -> Result<Self::Output, ToolError> {
         let reading = state
+            .source(input.target.as_deref())?
             .ask(include_str!("../queries/ddl_waiters.sql"), vec![], MAX_RELATIONS, call)
             .await?;
         let rows: Vec<Row> = reading.decode().map_err(misshapen)?;

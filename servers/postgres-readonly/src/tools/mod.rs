@@ -13,3 +13,14 @@ pub use ddl_waiters::DdlWaiters;
 pub use query::Query;
 pub use server_identity::ServerIdentity;
 pub use sessions::Sessions;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The input of a tool that takes no other argument.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Which configured target; may be left out when there is only one
+    pub target: Option<String>,
+}

@@ -20,6 +20,8 @@ pub struct Query;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
+    /// Which configured target; may be left out when there is only one
+    target: Option<String>,
     /// One SELECT, SHOW or EXPLAIN; relations outside pg_catalog need their schema (public.orders)
     #[schemars(length(min = 1, max = 65_536))]
     sql: String,
@@ -63,14 +65,15 @@ impl Tool for Query {
     }
 
     async fn call(state: &State, input: Input, call: &CallContext) -> Result<Self::Output, ToolError> {
-        let admitted = guard::admit(&input.sql, &state.catalog, &state.db, &call.cancelled).await?;
+        let source = state.source(input.target.as_deref())?;
+        let admitted = guard::admit(&input.sql, &source.catalog, &source.db, &call.cancelled).await?;
         let bounds = Bounds {
             max_rows: input.max_rows.unwrap_or(DEFAULT_ROWS),
             max_bytes: 4 << 20,
         };
-        let reading = state.db.read(Read::admitted(admitted, bounds), &call.cancelled).await?;
+        let reading = source.read(Read::admitted(admitted, bounds), call).await?;
         let oids: Vec<u32> = reading.columns().iter().map(|column| column.type_oid).collect();
-        let types = state.catalog.type_names(&state.db, &oids, &call.cancelled).await?;
+        let types = source.catalog.type_names(&source.db, &oids, &call.cancelled).await?;
         let columns = reading.columns().iter().zip(types);
         let columns = columns
             .map(|(column, r#type)| ColumnOut {

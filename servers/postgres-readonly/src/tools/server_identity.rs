@@ -1,13 +1,14 @@
 //! `server_identity`: which cluster and database this is.
 
 use async_trait::async_trait;
-use kit::{CallContext, NoInput, Tool, ToolError};
+use kit::{CallContext, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     db::Answer,
     state::{State, misshapen},
+    tools::Target,
 };
 
 pub struct ServerIdentity;
@@ -26,14 +27,15 @@ pub struct Identity {
 #[async_trait]
 impl Tool for ServerIdentity {
     type State = State;
-    type Input = NoInput;
+    type Input = Target;
     type Output = Answer<Identity>;
     const NAME: &'static str = "server_identity";
     const TITLE: &'static str = "Server identity";
     const DESCRIPTION: &'static str = "Which PostgreSQL cluster (system_identifier), database and version this is, whether it is a standby, and as which role it is read.";
 
-    async fn call(state: &State, _: NoInput, call: &CallContext) -> Result<Self::Output, ToolError> {
+    async fn call(state: &State, input: Target, call: &CallContext) -> Result<Self::Output, ToolError> {
         let reading = state
+            .source(input.target.as_deref())?
             .ask(include_str!("../queries/server_identity.sql"), vec![], 1, call)
             .await?;
         let rows: Vec<Identity> = reading.decode().map_err(misshapen)?;

@@ -17,6 +17,8 @@ pub struct Sessions;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
+    /// Which configured target; may be left out when there is only one
+    target: Option<String>,
     /// Only sessions in this state
     state: Option<SessionState>,
     /// Only sessions of this role
@@ -114,6 +116,7 @@ impl Tool for Sessions {
         ];
         let max_rows = input.max_rows.unwrap_or(DEFAULT_ROWS);
         let reading = state
+            .source(input.target.as_deref())?
             .ask(include_str!("../queries/sessions.sql"), parameters, max_rows, call)
             .await?;
         let rows: Vec<Row> = reading.decode().map_err(misshapen)?;

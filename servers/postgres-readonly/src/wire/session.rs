@@ -32,6 +32,9 @@ pub struct Session {
 pub struct Call<'a> {
     /// Run before the statement, as `BEGIN READ ONLY; SET LOCAL …; SELECT …`: its last row's first value is kept.
     pub prologue: &'a str,
+    /// Run after the transaction has been rolled back, to undo what the prologue left in the server process itself; may be
+    /// empty. When it fails the session is given up.
+    pub epilogue: &'a str,
     /// One statement; the extended protocol takes no second one.
     pub statement: &'a str,
     pub parameters: &'a [Option<String>],
@@ -108,7 +111,7 @@ impl Session {
         };
         flight.cancelled = was_cancelled;
         if !clean {
-            self.clean_up(deadline).await?;
+            self.clean_up(deadline, call.epilogue).await?;
         }
         Ok(flight)
     }
@@ -139,22 +142,27 @@ impl Session {
             // The guard does not let such a statement through; were there one, nothing ran after it but the reset.
             return Err(WireError::Protocol("the statement left its transaction"));
         }
-        let (mut rollback, mut reset) = (Flight::default(), Flight::default());
-        let rolled_back = self.answer(&mut rollback, 0, 0).await?;
-        let ended = self.answer(&mut reset, 0, 0).await?;
-        Ok(rolled_back == IDLE && ended == IDLE && rollback.error.is_none() && reset.error.is_none())
+        self.ends(call.epilogue).await
+    }
+
+    /// Reads the answers to what [`encode_end`] sends; returns whether the session came out clean.
+    async fn ends(&mut self, epilogue: &str) -> Result<bool, WireError> {
+        let mut clean = true;
+        for _ in 0..ending(epilogue).count() {
+            let mut part = Flight::default();
+            let status = self.answer(&mut part, 0, 0).await?;
+            clean &= status == IDLE && part.error.is_none();
+        }
+        Ok(clean)
     }
 
     /// Rolls back and resets once more: a cancel request may have hit the first try instead of the statement.
-    async fn clean_up(&mut self, deadline: Instant) -> Result<(), WireError> {
+    async fn clean_up(&mut self, deadline: Instant, epilogue: &str) -> Result<(), WireError> {
         let mut out = BytesMut::new();
-        encode_end(&mut out)?;
+        encode_end(epilogue, &mut out)?;
         let work = async {
             self.frames.send(&out).await?;
-            let (mut rollback, mut reset) = (Flight::default(), Flight::default());
-            let rolled_back = self.answer(&mut rollback, 0, 0).await?;
-            let ended = self.answer(&mut reset, 0, 0).await?;
-            match rolled_back == IDLE && ended == IDLE && reset.error.is_none() {
+            match self.ends(epilogue).await? {
                 true => Ok(()),
                 false => Err(WireError::Protocol("the session could not be reset")),
             }
@@ -234,11 +242,16 @@ fn encode(call: Call<'_>, out: &mut BytesMut) -> std::io::Result<()> {
         out,
     )?;
     frontend::sync(out);
-    encode_end(out)
+    encode_end(call.epilogue, out)
 }
 
-// Two messages, for DISCARD ALL refuses to share one with anything.
-fn encode_end(out: &mut BytesMut) -> std::io::Result<()> {
-    frontend::query("ROLLBACK", out)?;
-    frontend::query("DISCARD ALL", out)
+fn encode_end(epilogue: &str, out: &mut BytesMut) -> std::io::Result<()> {
+    ending(epilogue).try_for_each(|text| frontend::query(text, out))
+}
+
+/// Messages of their own, for DISCARD ALL refuses to share one with anything.
+fn ending(epilogue: &str) -> impl Iterator<Item = &str> {
+    ["ROLLBACK", epilogue, "DISCARD ALL"]
+        .into_iter()
+        .filter(|text| !text.is_empty())
 }

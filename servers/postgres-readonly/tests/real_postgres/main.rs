@@ -1,0 +1,18 @@
+//! The built binary over MCP against a real PostgreSQL: each tool about a provoked situation, the proof of the role, and
+//! hostile statements whose effects are asked of the database, never of the server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed set-up is a failed test"
+)]
+
+mod blocking_tree;
+mod cluster;
+mod connection;
+mod hostile;
+mod legitimate;
+mod mcp;
+mod role;
+mod scene;
+mod sessions;

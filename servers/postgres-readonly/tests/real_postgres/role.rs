@@ -1,0 +1,130 @@
+//! The proof of the role.
+
+use serde_json::json;
+
+use crate::{
+    mcp::{self, Mcp},
+    scene::{READER, with_reader},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_can_write_is_refused_until_it_is_mended() {
+    let (cluster, admin) = with_reader().await;
+    admin
+        .batch_execute("CREATE ROLE writers; CREATE SEQUENCE public.numbers; CREATE TABLE public.own (a int, b int)")
+        .await
+        .unwrap();
+    let mut mcp = Mcp::start(&cluster.dsn(READER), &[]).await;
+    mcp.ok("server_identity", json!({})).await;
+
+    for (grant, named) in [
+        (
+            "GRANT INSERT ON public.orders TO reader",
+            "INSERT on table public.orders",
+        ),
+        (
+            "GRANT UPDATE ON public.orders TO PUBLIC",
+            "UPDATE on table public.orders (PUBLIC)",
+        ),
+        (
+            "GRANT UPDATE (b) ON public.own TO reader",
+            "UPDATE on columns of public.own",
+        ),
+        (
+            "GRANT USAGE ON SEQUENCE public.numbers TO reader",
+            "USAGE on sequence public.numbers",
+        ),
+        (
+            "GRANT DELETE ON public.orders TO writers; GRANT writers TO reader",
+            "DELETE on table public.orders",
+        ),
+        ("GRANT CREATE ON SCHEMA public TO reader", "CREATE on schema public"),
+        (
+            "GRANT CREATE ON DATABASE postgres TO PUBLIC",
+            "CREATE on database postgres",
+        ),
+        ("GRANT pg_signal_backend TO reader", "membership in pg_signal_backend"),
+        (
+            "GRANT pg_write_all_data TO writers; GRANT writers TO reader",
+            "membership in pg_write_all_data",
+        ),
+        (
+            "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO reader",
+            "EXECUTE on function pg_catalog.pg_read_file(text)",
+        ),
+        ("ALTER ROLE reader CREATEROLE", "CREATEROLE on role reader"),
+        ("ALTER ROLE reader SUPERUSER", "SUPERUSER on role reader"),
+        (
+            "ALTER ROLE reader NOINHERIT; GRANT pg_execute_server_program TO reader",
+            "membership in pg_execute_server_program",
+        ),
+    ] {
+        admin.batch_execute(grant).await.unwrap();
+        // A new process proves the role before anything else.
+        let mut other = Mcp::start(&cluster.dsn(READER), &[]).await;
+        for tool in [
+            "server_identity",
+            "sessions",
+            "blocking_tree",
+            "connection_use",
+            "ddl_waiters",
+        ] {
+            assert_eq!(
+                other.refused(tool, json!({})).await["code"],
+                "role_can_write",
+                "{grant}"
+            );
+        }
+        let refusal = other.refused("query", json!({"sql": "SELECT 1"})).await;
+        assert_eq!(refusal["code"], "role_can_write", "{grant}");
+        let named_ones = refusal["privileges"].as_array().unwrap();
+        assert!(named_ones.iter().any(|name| name == named), "{grant}: {refusal:#}");
+        let (code, report) = mcp::stdout(&["doctor"], &[("DATABASE_URL", &cluster.dsn(READER))]);
+        assert_eq!(code, 1, "{report}");
+        assert!(report.contains(named), "{report}");
+        // What it says mends it, and the process that refused goes on without a restart.
+        for statement in refusal["mend"].as_array().unwrap() {
+            admin
+                .batch_execute(statement.as_str().unwrap())
+                .await
+                .unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        assert_eq!(
+            other.ok("query", json!({"sql": "SELECT 1"})).await["rows"],
+            json!([[1]]),
+            "{grant}"
+        );
+    }
+    admin
+        .batch_execute("ALTER ROLE reader INHERIT; ALTER TABLE public.own OWNER TO reader")
+        .await
+        .unwrap();
+    let refusal = Mcp::start(&cluster.dsn(READER), &[])
+        .await
+        .refused("sessions", json!({}))
+        .await;
+    assert!(
+        refusal["message"].as_str().unwrap().contains("owner of 1 object(s)"),
+        "{refusal:#}"
+    );
+    admin
+        .batch_execute("ALTER TABLE public.own OWNER TO postgres")
+        .await
+        .unwrap();
+    let (code, report) = mcp::stdout(&["doctor"], &[("DATABASE_URL", &cluster.dsn(READER))]);
+    assert_eq!(
+        (code, report.as_str()),
+        (0, "role `reader` is harmless: it can read and do nothing else\n")
+    );
+
+    let superuser = cluster.dsn("postgres");
+    let accepted = Mcp::start(&superuser, &["--allow-privileged-role"])
+        .await
+        .ok("sessions", json!({}))
+        .await;
+    assert_eq!(accepted["privileged_role"], true, "{accepted:#}");
+    assert!(
+        accepted["warning"].as_str().unwrap().contains("can do more than read"),
+        "{accepted:#}"
+    );
+}
