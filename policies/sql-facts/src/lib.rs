@@ -4,10 +4,12 @@ mod facts;
 mod guards;
 mod names;
 mod parser;
+mod qualify;
 mod select;
 mod statement;
 mod tree;
 mod walk;
 
 pub use facts::{Call, Facts};
+pub use qualify::{Bare, BareKind, bare_names, qualify};
 pub use statement::{MAX_STATEMENT_BYTES, ParseError, Statement};

@@ -79,11 +79,12 @@ impl Read {
 
     /// A statement that came from outside and was admitted.
     pub fn admitted(statement: Admitted, bounds: Bounds) -> Self {
+        let setup = format!("SET LOCAL search_path = {}", statement.path());
         Self {
             statement: Cow::Owned(statement.into_canonical()),
             parameters: Vec::new(),
             bounds,
-            setup: String::new(),
+            setup,
             epilogue: String::new(),
         }
     }

@@ -130,10 +130,15 @@ fn statement_error(error: &ServerError) -> ToolError {
         ),
         "42501" => ("permission_denied", Some("this server's role may not read that")),
         "25006" => ("read_only_violation", Some("nothing can be written here")),
-        "42P01" => ("sql_error", Some("search_path is pg_catalog alone: write schema.table")),
+        "42P01" => (
+            "sql_error",
+            Some("no schema of the role's search_path has it: write schema.table, or look with the tool `schema`"),
+        ),
         "42883" | "42704" => (
             "sql_error",
-            Some("search_path is pg_catalog alone: what is not built in needs its schema"),
+            Some(
+                "operators and functions of a schema with code that cannot be judged need the schema: schema.f(x), a OPERATOR(schema.@) b",
+            ),
         ),
         "53200" | "53100" | "54000" | "54001" => ("out_of_resources", Some("ask for less")),
         _ => ("sql_error", None),

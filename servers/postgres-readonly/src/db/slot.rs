@@ -42,7 +42,6 @@ impl Connection {
             ("default_transaction_read_only", "on"),
             ("default_transaction_isolation", "read committed"),
             ("default_transaction_deferrable", "off"),
-            ("search_path", "pg_catalog"),
             ("standard_conforming_strings", "on"),
             ("statement_timeout", timeout_ms.as_str()),
             ("lock_timeout", lock_timeout_ms.as_str()),

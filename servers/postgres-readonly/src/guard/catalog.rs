@@ -1,7 +1,7 @@
-//! What names mean in the connected database, asked once and kept for a while.
+//! What the connected database says of names and objects, asked in batches and kept for a while.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::Hash,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -10,6 +10,11 @@ use std::{
 use kit::CancellationToken;
 use serde::{Deserialize, de::DeserializeOwned};
 
+use super::{
+    admit::Path,
+    judge::Admitted,
+    objects::{Danger, Described, Function, Operator, PathSchema, Relation, Type, Values},
+};
 use crate::db::{Bounds, Database, DbError, Read};
 
 /// Built-ins change with the server's version alone.
@@ -17,138 +22,86 @@ const KEEP_BUILTINS: Duration = Duration::from_secs(300);
 /// Between the look-up and the statement an object can be replaced; only its owner can do that.
 const KEEP_OBJECTS: Duration = Duration::from_secs(60);
 const MAX_KEPT: usize = 4096;
+/// Statements that were admitted, by their text.
+const MAX_ADMITTED: usize = 256;
+const MAX_ADMITTED_BYTES: usize = 4096;
 
-/// The names of pg_catalog and of types.
+/// The function names of pg_catalog.
 #[derive(Debug, Default)]
 pub struct Builtins {
-    functions: HashMap<String, Function>,
+    functions: HashMap<String, Builtin>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Function {
+pub struct Builtin {
     pub volatile: bool,
     /// Somebody put a function of this name into pg_catalog.
     pub added: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Relation {
-    pub kind: String,
-    pub builtin: bool,
-    pub definition: Option<String>,
-    pub policies: Option<Vec<String>>,
-    pub has_foreign_parts: bool,
+/// A name to be looked up: `relation`, `function`, `type` or `operator`, its schema if it was written, itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wanted {
+    pub kind: &'static str,
+    pub schema: Option<String>,
+    pub name: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct OtherFunction {
-    pub builtin: bool,
-    pub volatile: bool,
-    pub extension: Option<String>,
+/// Where a name was found, and everything of that name there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub schema: String,
+    pub oids: Vec<u32>,
 }
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Type {
-    pub builtin: bool,
-    pub kind: String,
-}
-
-/// A schema and a name in it.
-type Name = (String, String);
 
 /// The catalog of one database. Every look-up is a read like any other: own transaction, own bounds.
 #[derive(Debug, Default)]
 pub struct Catalog {
     builtins: Kept<(), Arc<Builtins>>,
-    relations: Kept<Name, Option<Relation>>,
-    functions: Kept<Name, Vec<OtherFunction>>,
-    types: Kept<Name, Option<Type>>,
+    path: Kept<(), Arc<Path>>,
+    dangers: Kept<(), Arc<[Danger]>>,
+    names: Kept<Wanted, Option<Found>>,
+    pub(super) functions: Kept<u32, Arc<Function>>,
+    pub(super) types: Kept<u32, Arc<Type>>,
+    pub(super) operators: Kept<u32, Arc<Operator>>,
+    pub(super) relations: Kept<u32, Arc<Relation>>,
+    admitted: Kept<String, Admitted>,
     type_names: Mutex<HashMap<u32, String>>,
 }
 
+/// A catalog together with the way to ask for what is not in it yet.
+#[derive(Clone, Copy)]
+pub struct Lookup<'a> {
+    pub catalog: &'a Catalog,
+    pub db: &'a Database,
+    pub cancelled: &'a CancellationToken,
+}
+
 impl Builtins {
-    pub fn function(&self, name: &str) -> Option<Function> {
+    pub fn function(&self, name: &str) -> Option<Builtin> {
         self.functions.get(name).copied()
     }
 }
 
 impl Catalog {
-    pub async fn builtins(&self, db: &Database, cancelled: &CancellationToken) -> Result<Arc<Builtins>, DbError> {
-        #[derive(Deserialize)]
-        struct Row {
-            name: String,
-            volatile: bool,
-            added: bool,
-        }
-        if let Some(kept) = self.builtins.get(&(), KEEP_BUILTINS) {
-            return Ok(kept);
-        }
-        let rows: Vec<Row> = ask(db, include_str!("../queries/builtins.sql"), vec![], cancelled).await?;
-        let functions = rows.into_iter().map(|row| {
-            (
-                row.name,
-                Function {
-                    volatile: row.volatile,
-                    added: row.added,
-                },
-            )
-        });
-        let builtins = Arc::new(Builtins {
-            functions: functions.collect(),
-        });
-        self.builtins.put((), builtins.clone());
-        Ok(builtins)
+    /// Returns the statement as it was admitted not long ago.
+    pub fn admitted(&self, sql: &str) -> Option<Admitted> {
+        self.admitted.get(sql, KEEP_OBJECTS)
     }
 
-    pub async fn relation(
-        &self,
-        db: &Database,
-        name: &Name,
-        cancelled: &CancellationToken,
-    ) -> Result<Option<Relation>, DbError> {
-        if let Some(kept) = self.relations.get(name, KEEP_OBJECTS) {
-            return Ok(kept);
-        }
-        let rows: Vec<Relation> = ask_by_name(db, include_str!("../queries/relation.sql"), name, cancelled).await?;
-        let found = rows.into_iter().next();
-        // What does not exist now may be made at any time: only what was found is kept.
-        found
-            .iter()
-            .for_each(|found| self.relations.put(name.clone(), Some(found.clone())));
-        Ok(found)
+    /// Returns the search path as it was judged not long ago.
+    pub fn path(&self) -> Option<Arc<Path>> {
+        self.path.get(&(), KEEP_OBJECTS)
     }
 
-    pub async fn functions(
-        &self,
-        db: &Database,
-        name: &Name,
-        cancelled: &CancellationToken,
-    ) -> Result<Vec<OtherFunction>, DbError> {
-        if let Some(kept) = self.functions.get(name, KEEP_OBJECTS) {
-            return Ok(kept);
-        }
-        let rows: Vec<OtherFunction> =
-            ask_by_name(db, include_str!("../queries/function.sql"), name, cancelled).await?;
-        self.functions.put(name.clone(), rows.clone());
-        Ok(rows)
+    pub fn remember_path(&self, path: Arc<Path>) {
+        self.path.put((), path);
     }
 
-    pub async fn r#type(
-        &self,
-        db: &Database,
-        name: &Name,
-        cancelled: &CancellationToken,
-    ) -> Result<Option<Type>, DbError> {
-        if let Some(kept) = self.types.get(name, KEEP_OBJECTS) {
-            return Ok(kept);
+    pub fn remember(&self, sql: &str, admitted: &Admitted) {
+        if sql.len() <= MAX_ADMITTED_BYTES {
+            self.admitted.put_within(sql.to_owned(), admitted.clone(), MAX_ADMITTED);
         }
-        let rows: Vec<Type> = ask_by_name(db, include_str!("../queries/type.sql"), name, cancelled).await?;
-        let found = rows.into_iter().next();
-        // What does not exist now may be made at any time: only what was found is kept.
-        found
-            .iter()
-            .for_each(|found| self.types.put(name.clone(), Some(found.clone())));
-        Ok(found)
     }
 
     /// Returns the names of types by oid; a type that is gone meanwhile is named by its number.
@@ -163,16 +116,19 @@ impl Catalog {
             oid: u32,
             name: String,
         }
-        let unknown: Vec<String> = {
+        let unknown: Vec<u32> = {
             let known = self.type_names.lock().unwrap_or_else(PoisonError::into_inner);
-            oids.iter()
-                .filter(|oid| !known.contains_key(oid))
-                .map(u32::to_string)
-                .collect()
+            oids.iter().copied().filter(|oid| !known.contains_key(oid)).collect()
         };
         if !unknown.is_empty() {
-            let list = format!("{{{}}}", unknown.join(","));
-            let rows: Vec<Row> = ask(db, include_str!("../queries/types.sql"), vec![Some(list)], cancelled).await?;
+            let lookup = Lookup {
+                catalog: self,
+                db,
+                cancelled,
+            };
+            let rows: Vec<Row> = lookup
+                .ask(include_str!("../queries/types.sql"), vec![array(&unknown)])
+                .await?;
             let mut known = self.type_names.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() > MAX_KEPT {
                 known.clear();
@@ -187,38 +143,160 @@ impl Catalog {
     }
 }
 
-async fn ask_by_name<T: DeserializeOwned>(
-    db: &Database,
-    sql: &'static str,
-    (schema, name): &Name,
-    cancelled: &CancellationToken,
-) -> Result<Vec<T>, DbError> {
-    ask(db, sql, vec![Some(schema.clone()), Some(name.clone())], cancelled).await
+impl Lookup<'_> {
+    pub async fn builtins(&self) -> Result<Arc<Builtins>, DbError> {
+        #[derive(Deserialize)]
+        struct Row {
+            name: String,
+            volatile: bool,
+            added: bool,
+        }
+        if let Some(kept) = self.catalog.builtins.get(&(), KEEP_BUILTINS) {
+            return Ok(kept);
+        }
+        let rows: Vec<Row> = self.ask(include_str!("../queries/guard/builtins.sql"), vec![]).await?;
+        let functions = rows.into_iter().map(|row| {
+            let Row { name, volatile, added } = row;
+            (name, Builtin { volatile, added })
+        });
+        let builtins = Arc::new(Builtins {
+            functions: functions.collect(),
+        });
+        self.catalog.builtins.put((), builtins.clone());
+        Ok(builtins)
+    }
+
+    /// Returns the schemas of the role's own search path after pg_catalog.
+    pub async fn path(&self) -> Result<Vec<PathSchema>, DbError> {
+        self.ask(include_str!("../queries/guard/path.sql"), vec![]).await
+    }
+
+    pub async fn dangers(&self) -> Result<Arc<[Danger]>, DbError> {
+        if let Some(kept) = self.catalog.dangers.get(&(), KEEP_OBJECTS) {
+            return Ok(kept);
+        }
+        let dangers: Arc<[Danger]> = self
+            .ask(include_str!("../queries/guard/dangers.sql"), vec![])
+            .await?
+            .into();
+        self.catalog.dangers.put((), dangers.clone());
+        Ok(dangers)
+    }
+
+    /// Looks names up; one that is not in the answer does not exist. `path` is where bare names are looked for.
+    pub async fn names(&self, wanted: BTreeSet<Wanted>, path: &[String]) -> Result<BTreeMap<Wanted, Found>, DbError> {
+        #[derive(Deserialize)]
+        struct Row {
+            kind: String,
+            written: String,
+            name: String,
+            schema: String,
+            oids: Vec<u32>,
+        }
+        let (mut found, mut unknown) = (BTreeMap::new(), Vec::new());
+        for name in wanted {
+            match self.catalog.names.get(&name, KEEP_OBJECTS) {
+                Some(Some(kept)) => {
+                    found.insert(name, kept);
+                }
+                // What does not exist now may be made at any time: only what was found is kept.
+                Some(None) | None => unknown.push(name),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(found);
+        }
+        let column = |value: fn(&Wanted) -> String| text_array(unknown.iter().map(value));
+        let parameters = vec![
+            column(|wanted| wanted.kind.to_owned()),
+            column(|wanted| wanted.schema.clone().unwrap_or_default()),
+            column(|wanted| wanted.name.clone()),
+            text_array(path.iter().cloned()),
+        ];
+        let rows: Vec<Row> = self.ask(include_str!("../queries/guard/names.sql"), parameters).await?;
+        for row in rows {
+            let schema = Some(row.written).filter(|written| !written.is_empty());
+            let is_it =
+                |wanted: &&Wanted| wanted.kind == row.kind && wanted.schema == schema && wanted.name == row.name;
+            let Some(wanted) = unknown.iter().find(is_it) else {
+                continue;
+            };
+            let here = Found {
+                schema: row.schema,
+                oids: row.oids,
+            };
+            self.catalog.names.put(wanted.clone(), Some(here.clone()));
+            found.insert(wanted.clone(), here);
+        }
+        Ok(found)
+    }
+
+    /// Returns what the catalog says of these objects; one that is gone meanwhile is missing.
+    pub async fn describe<T: Described + DeserializeOwned>(
+        &self,
+        kept: &Kept<u32, Arc<T>>,
+        oids: &[u32],
+    ) -> Result<Vec<Arc<T>>, DbError> {
+        let (mut described, mut unknown) = (Vec::new(), Vec::new());
+        for oid in oids {
+            match kept.get(oid, KEEP_OBJECTS) {
+                Some(known) => described.push(known),
+                None => unknown.push(*oid),
+            }
+        }
+        if !unknown.is_empty() {
+            let rows: Vec<T> = self.ask(T::SQL, vec![array(&unknown)]).await?;
+            for row in rows {
+                let row = Arc::new(row);
+                kept.put(row.oid(), row.clone());
+                described.push(row);
+            }
+        }
+        Ok(described)
+    }
+
+    pub async fn values(&self, relations: &[u32], names: impl Iterator<Item = String>) -> Result<Values, DbError> {
+        let parameters = vec![array(relations), text_array(names)];
+        let rows: Vec<Values> = self
+            .ask(include_str!("../queries/guard/values.sql"), parameters)
+            .await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        sql: &'static str,
+        parameters: Vec<Option<String>>,
+    ) -> Result<Vec<T>, DbError> {
+        let bounds = Bounds {
+            max_rows: 20_000,
+            max_bytes: 4 << 20,
+        };
+        let reading = self.db.read(Read::own(sql, parameters, bounds), self.cancelled).await?;
+        if reading.truncated() {
+            // Half a list of what is harmful is none.
+            return Err(DbError::Unproven(
+                "a catalog query returned more than is kept".to_owned(),
+            ));
+        }
+        Ok(reading.decode()?)
+    }
 }
 
-async fn ask<T: DeserializeOwned>(
-    db: &Database,
-    sql: &'static str,
-    parameters: Vec<Option<String>>,
-    cancelled: &CancellationToken,
-) -> Result<Vec<T>, DbError> {
-    let bounds = Bounds {
-        max_rows: 20_000,
-        max_bytes: 4 << 20,
-    };
-    let reading = db.read(Read::own(sql, parameters, bounds), cancelled).await?;
-    if reading.truncated() {
-        // Half a list of what is harmful is none.
-        return Err(DbError::Unproven(
-            "a catalog query returned more than is kept".to_owned(),
-        ));
-    }
-    Ok(reading.decode()?)
+fn array(oids: &[u32]) -> Option<String> {
+    let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
+    Some(format!("{{{}}}", oids.join(",")))
+}
+
+/// Writes an array in PostgreSQL's text form.
+fn text_array(items: impl Iterator<Item = String>) -> Option<String> {
+    let quoted = items.map(|item| format!("\"{}\"", item.replace('\\', "\\\\").replace('"', "\\\"")));
+    Some(format!("{{{}}}", quoted.collect::<Vec<_>>().join(",")))
 }
 
 /// A small cache whose entries are believed for a time.
 #[derive(Debug)]
-struct Kept<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+pub struct Kept<K, V>(Mutex<HashMap<K, (Instant, V)>>);
 
 impl<K, V> Default for Kept<K, V> {
     fn default() -> Self {
@@ -227,7 +305,10 @@ impl<K, V> Default for Kept<K, V> {
 }
 
 impl<K: Hash + Eq, V: Clone> Kept<K, V> {
-    fn get(&self, key: &K, for_at_most: Duration) -> Option<V> {
+    fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q, for_at_most: Duration) -> Option<V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(key)
             .filter(|(since, _)| since.elapsed() < for_at_most)
@@ -235,8 +316,12 @@ impl<K: Hash + Eq, V: Clone> Kept<K, V> {
     }
 
     fn put(&self, key: K, value: V) {
+        self.put_within(key, value, MAX_KEPT);
+    }
+
+    fn put_within(&self, key: K, value: V, most: usize) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MAX_KEPT {
+        if kept.len() >= most {
             kept.clear();
         }
         kept.insert(key, (Instant::now(), value));

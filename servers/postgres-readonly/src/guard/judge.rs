@@ -1,36 +1,37 @@
-//! The judgement: parse, look at every kind of syntax, resolve every name, follow views and policies.
+//! The judgement of what a statement reaches: a work list of objects and texts, until nothing is left or one is harmful.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
+    sync::Arc,
+};
 
-use kit::CancellationToken;
-use sql_facts::{Facts, Statement};
+use sql_facts::Statement;
 
 use super::{
-    Catalog, NotAdmitted, Refusal,
-    catalog::{Builtins, Relation},
-    lists, names, nodes,
+    NotAdmitted, Refusal,
+    catalog::{Found, Lookup, Wanted},
+    lists,
+    objects::{Class, Danger, Described, Function, Need, Object, Operator, Relation, Type, Usage},
+    syntax::{self, Purpose},
+    uses::{Name, Uses},
 };
-use crate::db::Database;
+use crate::db::DbError;
 
-/// How many views, policies and foreign names one statement may hang on.
-const MAX_OBJECTS: usize = 64;
-const EXPLAIN_OPTIONS: [&str; 8] = [
-    "verbose",
-    "costs",
-    "settings",
-    "summary",
-    "generic_plan",
-    "memory",
-    "format",
-    "buffers",
-];
-const TRUSTED_SCHEMAS: [&str; 2] = ["pg_catalog", "information_schema"];
+/// How much one statement may hang on.
+const MAX_OBJECTS: usize = 2000;
+const MAX_TEXTS: usize = 128;
+/// Operators that a statement can use without writing them: IN, BETWEEN, USING, DISTINCT, CASE.
+const UNWRITTEN: [&str; 6] = ["=", "<>", "<", ">", "<=", ">="];
+const PG_CATALOG: &str = "pg_catalog";
+/// Types of literals, and those that clauses ask for: bool, int8, int4, text, numeric, unknown, bit, interval.
+const LITERALS: [u32; 8] = [16, 20, 23, 25, 1700, 705, 1560, 1186];
 
-/// A statement that reads and does nothing else. Only [`admit`] makes one.
-#[derive(Debug)]
+/// A statement that reads and does nothing else. Only [`super::admit`] makes one.
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Admitted {
-    canonical: String,
+    pub(super) canonical: String,
+    pub(super) path: String,
 }
 
 impl Admitted {
@@ -38,212 +39,566 @@ impl Admitted {
     pub fn into_canonical(self) -> String {
         self.canonical
     }
-}
 
-/// Admits `sql` if everything in it is known to be harmless in this database. Not knowing refuses.
-pub async fn admit(
-    sql: &str,
-    catalog: &Catalog,
-    db: &Database,
-    cancelled: &CancellationToken,
-) -> Result<Admitted, NotAdmitted> {
-    let direct = |refusal| NotAdmitted::Refused { refusal, through: None };
-    let statement = Statement::parse(sql).map_err(|error| direct(Refusal::Text(error)))?;
-    by_syntax(&statement).map_err(direct)?;
-
-    let builtins = catalog.builtins(db, cancelled).await?;
-    let mut judge = Judge {
-        catalog,
-        db,
-        cancelled,
-        builtins: &builtins,
-        seen: BTreeSet::new(),
-        left: Vec::new(),
-    };
-    judge.names(statement.facts()).await?.map_err(direct)?;
-    while let Some((through, text)) = judge.left.pop() {
-        let refused = |refusal| NotAdmitted::Refused {
-            refusal,
-            through: Some(through.clone()),
-        };
-        let inner = Statement::parse(&text).map_err(|error| refused(Refusal::Text(error)))?;
-        by_syntax(&inner).map_err(refused)?;
-        judge.names(inner.facts()).await?.map_err(refused)?;
-    }
-    Ok(Admitted {
-        canonical: statement.canonical().to_owned(),
-    })
-}
-
-/// What can be said without the database.
-fn by_syntax(statement: &Statement) -> Result<(), Refusal> {
-    let facts = statement.facts();
-    match facts.kind.as_str() {
-        "select" | "variable_show" => {}
-        "explain" => {
-            if let Some(option) = facts
-                .options
-                .iter()
-                .find(|option| !EXPLAIN_OPTIONS.contains(&option.as_str()))
-            {
-                return Err(Refusal::ExplainOption(option.clone()));
-            }
-        }
-        other => return Err(Refusal::Kind(other.to_owned())),
-    }
-    if let Some(kind) = facts.nested_kinds.iter().find(|kind| *kind != "select") {
-        return Err(Refusal::Nested(kind.clone()));
-    }
-    if facts.row_locks {
-        return Err(Refusal::RowLock);
-    }
-    if let Some(written) = facts
-        .relations_written
-        .iter()
-        .chain(&facts.settings)
-        .chain(&facts.roles)
-        .next()
-    {
-        return Err(Refusal::Writes(written.clone()));
-    }
-    if let Some(reason) = facts.opaque.first() {
-        return Err(Refusal::Opaque(reason.clone()));
-    }
-    match nodes::first_unknown(statement.tree()) {
-        Some(node) => Err(Refusal::Node(node.to_owned())),
-        None => Ok(()),
+    /// Returns the search path that the text was judged under, as SET takes it.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 }
 
-struct Judge<'a> {
-    catalog: &'a Catalog,
-    db: &'a Database,
-    cancelled: &'a CancellationToken,
-    builtins: &'a Builtins,
-    seen: BTreeSet<(String, String)>,
-    /// Texts that reading something would run, and what that something is.
-    left: Vec<(String, String)>,
+/// Why something is harmful, or that it could not be found out.
+pub(super) type Outcome = Result<(), NotAdmitted>;
+
+/// What leads from the statement to what is judged now, for the refusal's message.
+type Via = Option<Arc<str>>;
+
+pub(super) struct Judge<'a> {
+    lookup: Lookup<'a>,
+    /// Where bare names in texts of the catalog are looked for; those texts write the schema of everything else.
+    path: &'a [String],
+    objects: VecDeque<(Object, Via)>,
+    texts: Vec<(String, Via)>,
+    seen: HashSet<Object>,
+    texts_seen: usize,
+    /// The columns that the statement itself names; `None` inside what it reaches, where all count.
+    columns: Option<&'a Uses>,
+    /// The statement is only planned, and these are changed by it.
+    written: bool,
+    /// What is judged is itself tied to what is built in.
+    tied: bool,
 }
 
-type Verdict = Result<(), Refusal>;
-
-impl Judge<'_> {
-    /// Judges every name. The outer error means that the database could not be asked.
-    async fn names(&mut self, facts: &Facts) -> Result<Verdict, NotAdmitted> {
-        for name in &facts.functions {
-            if let Err(why) = self.function(name).await? {
-                return Ok(Err(Refusal::Function {
-                    name: name.clone(),
-                    why,
-                }));
-            }
+impl<'a> Judge<'a> {
+    pub fn new(lookup: Lookup<'a>, path: &'a [String]) -> Self {
+        Self {
+            lookup,
+            path,
+            objects: VecDeque::new(),
+            texts: Vec::new(),
+            seen: HashSet::new(),
+            texts_seen: 0,
+            columns: None,
+            written: false,
+            tied: false,
         }
-        for name in &facts.types {
-            if let Err(why) = self.r#type(name).await? {
-                return Ok(Err(Refusal::Type {
-                    name: name.clone(),
-                    why,
-                }));
-            }
-        }
-        for name in &facts.relations_read {
-            if let Err(why) = self.relation(name).await? {
-                return Ok(Err(Refusal::Relation {
-                    name: name.clone(),
-                    why,
-                }));
-            }
-            if self.seen.len() > MAX_OBJECTS || self.left.len() > MAX_OBJECTS {
-                return Ok(Err(Refusal::TooMuch));
-            }
-        }
-        Ok(Ok(()))
     }
 
-    async fn function(&self, dotted: &str) -> Result<Result<(), &'static str>, NotAdmitted> {
-        let Some((schema, name)) = names::split(dotted) else {
-            return Ok(Err("the name cannot be read"));
-        };
-        match schema.as_deref() {
-            None | Some("pg_catalog") => {}
-            Some(schema) => {
-                let found = self
-                    .catalog
-                    .functions(self.db, &(schema.to_owned(), name.clone()), self.cancelled)
-                    .await?;
-                let harmless = |function: &super::catalog::OtherFunction| {
-                    let extension = function.extension.as_deref().unwrap_or_default();
-                    lists::is_harmless_extension_function(extension, &name)
-                };
-                return Ok(match found.as_slice() {
-                    [] => Err("there is no such function"),
-                    all if all.iter().all(harmless) => Ok(()),
-                    _ => Err("it is not built in"),
-                });
+    /// Judges functions alone.
+    pub async fn functions(lookup: Lookup<'a>, path: &'a [String], oids: &[u32]) -> Outcome {
+        let mut judge = Self::new(lookup, path);
+        judge.add(
+            oids.iter().map(|oid| Object {
+                class: Class::Function,
+                oid: *oid,
+            }),
+            &None,
+        );
+        judge.finish().await
+    }
+
+    /// Judges a statement, whose bare names have schemas by now, and everything that it reaches.
+    pub async fn statement(mut self, statement: &Statement, uses: &'a Uses) -> Outcome {
+        self.written = !statement.facts().relations_written.is_empty();
+        self.columns = Some(uses);
+        self.names(statement, uses, &None).await?;
+        // Relations that the statement names come first, while its own columns are what counts.
+        self.relations().await?;
+        self.columns = None;
+        self.written = false;
+        self.finish().await
+    }
+
+    async fn finish(&mut self) -> Outcome {
+        loop {
+            if let Some((text, via)) = self.texts.pop() {
+                self.text(&text, via).await?;
+            } else if self.objects.is_empty() {
+                return Ok(());
+            } else {
+                self.batch().await?;
             }
         }
-        Ok(match self.builtins.function(&name) {
-            None => Err("there is no built-in function of this name (search_path is pg_catalog alone)"),
-            Some(function) if function.added => Err("somebody added a function of this name to pg_catalog"),
-            Some(function) => lists::builtin(&name, function.volatile),
-        })
     }
 
-    async fn r#type(&self, dotted: &str) -> Result<Result<(), &'static str>, NotAdmitted> {
-        let Some((schema, name)) = names::split(dotted) else {
-            return Ok(Err("the name cannot be read"));
-        };
-        let Some(schema) = schema.filter(|schema| schema != "pg_catalog") else {
-            return Ok(Ok(()));
-        };
-        Ok(
-            match self.catalog.r#type(self.db, &(schema, name), self.cancelled).await? {
-                None => Err("there is no such type"),
-                Some(found) if found.builtin || found.kind == "e" => Ok(()),
-                Some(_) => Err("it is neither built in nor an enum: its input may run code"),
-            },
-        )
-    }
-
-    async fn relation(&mut self, dotted: &str) -> Result<Result<(), &'static str>, NotAdmitted> {
-        let Some((schema, name)) = names::split(dotted) else {
-            return Ok(Err("the name cannot be read"));
-        };
-        if lists::is_secret_relation(&name) && schema.as_deref().is_none_or(|schema| TRUSTED_SCHEMAS.contains(&schema))
-        {
-            return Ok(Err("it holds credentials, server files or protected data"));
+    async fn batch(&mut self) -> Outcome {
+        self.relations().await?;
+        let functions = self.take(Class::Function);
+        for (function, via) in self.described(&functions, &self.lookup.catalog.functions).await? {
+            self.function(&function, &via)?;
         }
-        // Without a schema it is in pg_catalog, or the statement fails: search_path has nothing else, and the session
-        // has no temporary objects.
-        let Some(schema) = schema else { return Ok(Ok(())) };
-        let key = (schema, name);
-        if !self.seen.insert(key.clone()) {
-            return Ok(Ok(()));
+        let types = self.take(Class::Type);
+        for (r#type, _) in self.described(&types, &self.lookup.catalog.types).await? {
+            self.r#type(&r#type)?;
         }
-        Ok(match self.catalog.relation(self.db, &key, self.cancelled).await? {
-            // The server will say so better.
-            None => Ok(()),
-            Some(relation) => self.content(dotted, &relation),
-        })
+        let operators = self.take(Class::Operator);
+        for (operator, _) in self.described(&operators, &self.lookup.catalog.operators).await? {
+            self.operator(&operator);
+        }
+        Ok(())
     }
 
-    fn content(&mut self, name: &str, relation: &Relation) -> Result<(), &'static str> {
-        if relation.builtin {
+    async fn relations(&mut self) -> Outcome {
+        let relations = self.take(Class::Relation);
+        for (relation, via) in self.described(&relations, &self.lookup.catalog.relations).await? {
+            self.relation(&relation, &via).await?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, class: Class) -> Vec<(u32, Via)> {
+        let (taken, left) = self.objects.drain(..).partition(|(object, _)| object.class == class);
+        self.objects = left;
+        let taken: VecDeque<(Object, Via)> = taken;
+        taken.into_iter().map(|(object, via)| (object.oid, via)).collect()
+    }
+
+    async fn described<T: Described + serde::de::DeserializeOwned>(
+        &self,
+        wanted: &[(u32, Via)],
+        kept: &super::catalog::Kept<u32, Arc<T>>,
+    ) -> Result<Vec<(Arc<T>, Via)>, DbError> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let oids: Vec<u32> = wanted.iter().map(|(oid, _)| *oid).collect();
+        let via: BTreeMap<u32, Via> = wanted.iter().cloned().collect();
+        let rows = self.lookup.describe(kept, &oids).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.clone(), via.get(&row.oid()).cloned().flatten()))
+            .collect())
+    }
+
+    fn add(&mut self, objects: impl IntoIterator<Item = Object>, via: &Via) {
+        for object in objects {
+            if self.seen.insert(object) {
+                self.objects.push_back((object, via.clone()));
+            }
+        }
+    }
+
+    fn add_needs(&mut self, needs: Option<&Vec<Need>>, via: &Via) {
+        self.add(needs.into_iter().flatten().filter_map(Need::object), via);
+    }
+
+    async fn text(&mut self, text: &str, via: Via) -> Outcome {
+        self.texts_seen += 1;
+        if self.texts_seen > MAX_TEXTS || self.seen.len() > MAX_OBJECTS {
+            return Err(refused(Refusal::TooMuch, &via));
+        }
+        let statement = Statement::parse(text).map_err(|error| refused(Refusal::Text(error), &via))?;
+        syntax::check(&statement, Purpose::Read).map_err(|refusal| refused(refusal, &via))?;
+        self.names(&statement, &Uses::of(statement.tree()), &via).await
+    }
+
+    /// Looks up every name of a statement and judges what can be judged by name alone.
+    async fn names(&mut self, statement: &Statement, uses: &Uses, via: &Via) -> Outcome {
+        let facts = statement.facts();
+        let relations: BTreeSet<Name> = facts
+            .relations_read
+            .iter()
+            .chain(&facts.relations_written)
+            .filter_map(|name| super::names::split(name))
+            .collect();
+        for (schema, name) in &relations {
+            let catalogs = [None, Some(PG_CATALOG), Some("information_schema")];
+            if lists::is_secret_relation(name) && catalogs.contains(&schema.as_deref()) {
+                return Err(refused(
+                    relation(name, "it holds credentials, server files or protected data"),
+                    via,
+                ));
+            }
+        }
+        let mut wanted = BTreeSet::new();
+        let mut want = |kind: &'static str, (schema, name): &Name| {
+            wanted.insert(Wanted {
+                kind,
+                schema: schema.clone(),
+                name: name.clone(),
+            })
+        };
+        let builtins = self.lookup.builtins().await?;
+        for function in &uses.functions {
+            let in_catalog = function.0.as_deref().is_none_or(|schema| schema == PG_CATALOG);
+            match builtins.function(&function.1).filter(|_| in_catalog) {
+                Some(found) => lists::builtin(&function.1, found.volatile, found.added)
+                    .map_err(|why| refused(called(&function.1, why), via))?,
+                None => {
+                    // `mood('good')` is a cast when no function has that name.
+                    want("function", function);
+                    want("type", function);
+                }
+            }
+        }
+        let not_in_catalog = |name: &&Name| name.0.as_deref().is_some_and(|schema| schema != PG_CATALOG);
+        relations.iter().for_each(|name| {
+            want("relation", name);
+        });
+        uses.types.iter().filter(not_in_catalog).for_each(|name| {
+            want("type", name);
+        });
+        uses.operators.iter().filter(not_in_catalog).for_each(|name| {
+            want("operator", name);
+        });
+        let found = self.lookup.names(wanted.clone(), self.path).await?;
+        for wanted in &wanted {
+            self.found(wanted, found.get(wanted), &found, via)?;
+        }
+        self.unnamed(statement, uses, &found, via).await
+    }
+
+    fn found(&mut self, wanted: &Wanted, here: Option<&Found>, all: &BTreeMap<Wanted, Found>, via: &Via) -> Outcome {
+        let class = match wanted.kind {
+            "relation" => Class::Relation,
+            "function" => Class::Function,
+            "operator" => Class::Operator,
+            _ => Class::Type,
+        };
+        if let Some(here) = here {
+            self.add(here.oids.iter().map(|oid| Object { class, oid: *oid }), via);
             return Ok(());
         }
-        match (relation.kind.as_str(), &relation.definition) {
-            ("r" | "p" | "m" | "S" | "t", _) => {}
-            ("v", Some(definition)) => self.left.push((name.to_owned(), definition.clone())),
-            ("v", None) => return Err("its definition cannot be read"),
-            ("f", _) => return Err("a foreign table opens a session on another server"),
-            _ => return Err("it is nothing that can be read"),
+        let as_type = Wanted {
+            kind: "type",
+            ..wanted.clone()
+        };
+        match class {
+            Class::Function if !all.contains_key(&as_type) => Err(refused(
+                called(
+                    &wanted.name,
+                    "there is no function of this name in the search path or in that schema",
+                ),
+                via,
+            )),
+            // That the rest does not exist the server will say better.
+            Class::Function | Class::Relation | Class::Type | Class::Operator => Ok(()),
         }
-        if relation.has_foreign_parts {
-            return Err("a part of it is a foreign table, which opens a session on another server");
+    }
+
+    /// Judges code that is tied to what is built in, where the statement can meet it.
+    async fn unnamed(
+        &mut self,
+        statement: &Statement,
+        uses: &Uses,
+        found: &BTreeMap<Wanted, Found>,
+        via: &Via,
+    ) -> Outcome {
+        if self.tied {
+            return Ok(());
         }
-        let policies = relation.policies.iter().flatten();
-        self.left
-            .extend(policies.map(|policy| (name.to_owned(), format!("SELECT {policy}"))));
+        let dangers = self.lookup.dangers().await?;
+        let mut harmful: Vec<(&Danger, NotAdmitted)> = Vec::new();
+        for danger in dangers.iter() {
+            let functions = danger.functions.clone().unwrap_or_default();
+            let mut judge = Judge::new(self.lookup, self.path);
+            judge.tied = true;
+            judge.add(
+                functions.iter().map(|oid| Object {
+                    class: Class::Function,
+                    oid: *oid,
+                }),
+                &None,
+            );
+            match Box::pin(judge.finish()).await {
+                Ok(()) => {}
+                Err(NotAdmitted::Unknown(error)) => return Err(error.into()),
+                Err(refusal) => harmful.push((danger, refusal)),
+            }
+        }
+        if harmful.is_empty() {
+            return Ok(());
+        }
+        let relations: Vec<u32> = found
+            .iter()
+            .filter(|(wanted, _)| wanted.kind == "relation")
+            .flat_map(|(_, found)| found.oids.clone())
+            .collect();
+        let names = uses
+            .functions
+            .iter()
+            .chain(&uses.operators)
+            .map(|(_, name)| name.clone());
+        let values = self
+            .lookup
+            .values(&relations, names.chain(UNWRITTEN.map(str::to_owned)))
+            .await?;
+        let named: BTreeSet<&str> = statement.facts().types.iter().map(String::as_str).collect();
+        for (danger, refusal) in harmful {
+            let has = |oid: u32| LITERALS.contains(&oid) || values.has.as_ref().is_some_and(|has| has.contains(&oid));
+            let wants = |oid: u32| values.wants.as_ref().is_some_and(|wants| wants.contains(&oid));
+            let met = match danger.kind.as_str() {
+                "operator" => {
+                    uses.operators.iter().any(|(_, name)| *name == danger.name)
+                        || UNWRITTEN.contains(&danger.name.as_str())
+                }
+                "cast" => {
+                    let target = self
+                        .lookup
+                        .catalog
+                        .type_names(
+                            self.lookup.db,
+                            &danger.target.into_iter().collect::<Vec<_>>(),
+                            self.lookup.cancelled,
+                        )
+                        .await?;
+                    let cast_to = danger.target.is_some_and(|target| named_types(target, &named));
+                    let asked = cast_to || target.iter().any(|name| named.contains(name.as_str()));
+                    danger.source.is_some_and(has)
+                        && (asked
+                            || (danger.implicit && danger.target.is_some_and(|target| wants(target) || has(target))))
+                }
+                _ => danger.source.is_none_or(has),
+            };
+            if met {
+                let why = format!(
+                    "{} `{}` is tied to what is built in and would run: {refusal}",
+                    danger.kind, danger.name
+                );
+                return Err(refused(Refusal::Tied(why), via));
+            }
+        }
         Ok(())
+    }
+
+    fn function(&mut self, function: &Function, via: &Via) -> Outcome {
+        let name = function.shown();
+        let fail = |why: &str| Err(refused(called(&name, why), via));
+        if function.builtin {
+            let volatile = function.volatility == "v";
+            return lists::builtin(&function.name, volatile, false).or_else(fail);
+        }
+        if let Some(extension) = &function.extension
+            && let Some(verdict) = lists::extension_function(extension, function)
+        {
+            return verdict.or_else(fail);
+        }
+        let via = &Some(Arc::from(name.as_str()));
+        self.add_needs(function.needs.as_ref(), via);
+        self.texts.extend(
+            function
+                .defaults
+                .iter()
+                .map(|defaults| (format!("SELECT {defaults}"), via.clone())),
+        );
+        match (function.kind.as_str(), function.language.as_str()) {
+            ("a", _) => self.add(Object::all(Class::Function, function.parts.as_ref()), via),
+            ("f", "internal") if lists::is_range_constructor(function.source.as_deref().unwrap_or_default()) => {}
+            ("f", "sql") if function.security_definer => {
+                return fail("it runs with its owner's rights (SECURITY DEFINER)");
+            }
+            ("f", "sql") if function.has_settings => return fail("it changes settings while it runs (SET)"),
+            ("f", "sql") => match (&function.source, &function.definition) {
+                (Some(source), _) => self.texts.push((source.clone(), via.clone())),
+                (None, Some(definition)) => match syntax::sql_body(definition) {
+                    Some(body) => self.texts.push((body, via.clone())),
+                    None => return fail("its body cannot be read"),
+                },
+                (None, None) => return fail("its body cannot be read"),
+            },
+            ("f", language) => {
+                return fail(&format!(
+                    "it is written in {}, so what it does cannot be judged",
+                    kit::text::clean(language, 40)
+                ));
+            }
+            _ => return fail("it is a procedure or a window function that is not built in"),
+        }
+        Ok(())
+    }
+
+    fn r#type(&mut self, found: &Type) -> Outcome {
+        if found.oid < FIRST_USER_OID && found.kind != "c" {
+            return Ok(());
+        }
+        let via = &Some(Arc::from(format!("type {}", found.shown())));
+        self.add(
+            [found.element, found.base, found.subtype]
+                .into_iter()
+                .flatten()
+                .map(|oid| Object {
+                    class: Class::Type,
+                    oid,
+                }),
+            via,
+        );
+        self.add(Object::all(Class::Function, found.functions.as_ref()), via);
+        self.add_needs(found.needs.as_ref(), via);
+        self.texts.extend(
+            found
+                .checks
+                .iter()
+                .flatten()
+                .map(|check| (format!("SELECT {check}"), via.clone())),
+        );
+        match found.kind.as_str() {
+            "c" => self.add(
+                found.relation.map(|oid| Object {
+                    class: Class::Relation,
+                    oid,
+                }),
+                via,
+            ),
+            "b" if found.element.is_none() && found.extension.is_none() => {
+                return Err(refused(
+                    Refusal::Type {
+                        name: found.shown(),
+                        why: "its input and output are code that is not built in".into(),
+                    },
+                    via,
+                ));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn operator(&mut self, operator: &Operator) {
+        let via = Some(Arc::from(format!("operator {}", operator.shown())));
+        self.add(Object::all(Class::Function, operator.functions.as_ref()), &via);
+    }
+
+    async fn relation(&mut self, found: &Relation, via: &Via) -> Outcome {
+        if found.builtin {
+            return Ok(());
+        }
+        let name = found.shown();
+        let fail = |why: &str| Err(refused(relation(&name, why), via));
+        match found.kind.as_str() {
+            "r" | "p" | "m" | "S" | "t" | "v" | "c" => {}
+            "f" => return fail("a foreign table opens a session on another server"),
+            _ => return fail("it is nothing that can be read"),
+        }
+        if found.has_foreign_parts {
+            return fail("a part of it is a foreign table, which opens a session on another server");
+        }
+        if self.written && (found.has_rules || found.kind == "v") {
+            return fail("what a change of it would do is rewritten by rules");
+        }
+        if found.kind == "v" && !found.texts.iter().flatten().any(|text| text.usage == Usage::Reads) {
+            return fail("its definition cannot be read");
+        }
+        let via = &Some(Arc::from(name.as_str()));
+        for text in found.texts.iter().flatten() {
+            match text.usage {
+                Usage::Reads => {
+                    self.texts.push((text.text.clone(), via.clone()));
+                    self.add_needs(text.needs.as_ref(), via);
+                }
+                Usage::Writes if self.written => {
+                    self.texts.push((text.text.clone(), via.clone()));
+                    self.add_needs(text.needs.as_ref(), via);
+                }
+                Usage::Writes => {}
+                Usage::Plans => self.planned(&text.text, text.needs.as_ref(), via).await?,
+            }
+        }
+        let columns = found.columns.iter().flatten().filter(|(column, _)| {
+            self.columns
+                .is_none_or(|uses| uses.star || uses.columns.contains(column) || uses.columns.contains(&found.name))
+        });
+        let types: Vec<Object> = columns
+            .map(|(_, oid)| Object {
+                class: Class::Type,
+                oid: *oid,
+            })
+            .collect();
+        self.add(types, via);
+        Ok(())
+    }
+
+    /// Judges an expression of which only constant parts are computed, and only by functions declared immutable: built-in
+    /// ones are what they say, others may lie. A call over a column is never constant.
+    async fn planned(&mut self, text: &str, needs: Option<&Vec<Need>>, via: &Via) -> Outcome {
+        let objects: Vec<Object> = needs
+            .into_iter()
+            .flatten()
+            .filter_map(Need::object)
+            .filter(|object| matches!(object.class, Class::Function | Class::Operator))
+            .collect();
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let uses = Statement::parse(text).map(|statement| Uses::of(statement.tree())).ok();
+        let oids = |class: Class| -> Vec<(u32, Via)> {
+            objects
+                .iter()
+                .filter(|object| object.class == class)
+                .map(|object| (object.oid, None))
+                .collect()
+        };
+        let functions = self
+            .described(&oids(Class::Function), &self.lookup.catalog.functions)
+            .await?;
+        let operators = self
+            .described(&oids(Class::Operator), &self.lookup.catalog.operators)
+            .await?;
+        let over_columns =
+            |name: &str, named: bool| uses.as_ref().is_some_and(|uses| named && !uses.constant.contains(name));
+        let named_function = |name: &str| {
+            uses.as_ref()
+                .is_some_and(|uses| uses.functions.iter().any(|(_, used)| used == name))
+        };
+        let named_operator = |name: &str| {
+            uses.as_ref()
+                .is_some_and(|uses| uses.operators.iter().any(|(_, used)| used == name))
+        };
+        let left_functions = functions
+            .iter()
+            .filter(|(function, _)| !over_columns(&function.name, named_function(&function.name)))
+            .map(|(function, _)| Object {
+                class: Class::Function,
+                oid: function.oid,
+            });
+        let left_operators = operators
+            .iter()
+            .filter(|(operator, _)| !over_columns(&operator.name, named_operator(&operator.name)))
+            .map(|(operator, _)| Object {
+                class: Class::Operator,
+                oid: operator.oid,
+            });
+        let left: Vec<Object> = left_functions.chain(left_operators).collect();
+        self.add(left, via);
+        Ok(())
+    }
+}
+
+/// Objects with smaller numbers came with the server.
+const FIRST_USER_OID: u32 = 16384;
+
+/// Whether a cast to the built-in type `oid` is written, under the names that the grammar gives the common ones.
+fn named_types(oid: u32, named: &BTreeSet<&str>) -> bool {
+    let spelled = match oid {
+        16 => "bool",
+        20 => "int8",
+        21 => "int2",
+        23 => "int4",
+        25 => "text",
+        700 => "float4",
+        701 => "float8",
+        1043 => "varchar",
+        1700 => "numeric",
+        _ => return false,
+    };
+    named.iter().any(|name| name.rsplit('.').next() == Some(spelled))
+}
+
+fn called(name: &str, why: &str) -> Refusal {
+    Refusal::Function {
+        name: name.to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+fn relation(name: &str, why: &str) -> Refusal {
+    Refusal::Relation {
+        name: name.to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+pub(super) fn refused(refusal: Refusal, via: &Via) -> NotAdmitted {
+    NotAdmitted::Refused {
+        refusal,
+        through: via.as_deref().map(str::to_owned),
     }
 }

@@ -1,5 +1,7 @@
 //! The reviewed lists: built-ins that the catalog's volatility alone would judge wrongly, and what must not be read.
 
+use super::objects::Function;
+
 /// Volatile built-ins that only observe, compute or draw a number. Each was read in PostgreSQL's source.
 const HARMLESS_VOLATILE: &[&str] = &[
     // What TABLESAMPLE calls.
@@ -86,11 +88,6 @@ const HARMFUL_STABLE: &[&str] = &[
     "fmgr_c_validator",
     "fmgr_internal_validator",
     "fmgr_sql_validator",
-    "json_populate_record",
-    "json_populate_recordset",
-    "jsonb_populate_record",
-    "jsonb_populate_record_valid",
-    "jsonb_populate_recordset",
     "multirange_in",
     "multirange_recv",
     "pg_current_xact_id",
@@ -113,15 +110,63 @@ const HARMFUL_STABLE: &[&str] = &[
     "txid_current",
 ];
 
-/// Functions of extensions that only observe: (extension, function).
+/// Volatile functions of extensions that only observe, compute or draw a number: (extension, function).
 const HARMLESS_EXTENSION: &[(&str, &str)] = &[
+    ("hypopg", "hypopg"),
+    ("hypopg", "hypopg_get_indexdef"),
+    ("hypopg", "hypopg_relation_size"),
     ("pg_buffercache", "pg_buffercache_pages"),
     ("pg_buffercache", "pg_buffercache_summary"),
     ("pg_buffercache", "pg_buffercache_usage_counts"),
     ("pg_freespacemap", "pg_freespace"),
+    ("pg_stat_kcache", "pg_stat_kcache"),
     ("pg_stat_statements", "pg_stat_statements"),
     ("pg_stat_statements", "pg_stat_statements_info"),
+    ("pg_visibility", "pg_check_frozen"),
+    ("pg_visibility", "pg_check_visible"),
+    ("pg_visibility", "pg_visibility"),
+    ("pg_visibility", "pg_visibility_map"),
+    ("pg_visibility", "pg_visibility_map_summary"),
+    ("pg_wait_sampling", "pg_wait_sampling_get_current"),
+    ("pg_wait_sampling", "pg_wait_sampling_get_history"),
+    ("pg_wait_sampling", "pg_wait_sampling_get_profile"),
+    ("pgcrypto", "gen_random_bytes"),
+    ("pgcrypto", "gen_random_uuid"),
+    ("pgcrypto", "gen_salt"),
+    ("pgrowlocks", "pgrowlocks"),
+    ("pgstattuple", "pg_relpages"),
+    ("pgstattuple", "pgstatginindex"),
+    ("pgstattuple", "pgstathashindex"),
+    ("pgstattuple", "pgstatindex"),
+    ("pgstattuple", "pgstattuple"),
+    ("pgstattuple", "pgstattuple_approx"),
+    ("tablefunc", "normal_rand"),
+    ("uuid-ossp", "uuid_generate_v1"),
+    ("uuid-ossp", "uuid_generate_v1mc"),
+    ("uuid-ossp", "uuid_generate_v4"),
 ];
+/// Extensions whose stable functions compute and nothing else.
+const COMPUTING_EXTENSIONS: &[&str] = &[
+    "citext",
+    "cube",
+    "earthdistance",
+    "fuzzystrmatch",
+    "hstore",
+    "intarray",
+    "isn",
+    "ltree",
+    "pg_trgm",
+    "pgcrypto",
+    "postgis",
+    "seg",
+    "tsm_system_rows",
+    "tsm_system_time",
+    "unaccent",
+    "uuid-ossp",
+    "vector",
+];
+/// Functions of extensions that run SQL text, whatever they are declared to be.
+const SQL_RUNNING: &[&str] = &["connectby", "crosstab", "dblink", "xpath_table"];
 
 /// Catalogs and views that hold credentials, server files, or samples of data that other rules protect.
 const SECRET_RELATIONS: &[&str] = &[
@@ -139,8 +184,12 @@ const SECRET_RELATIONS: &[&str] = &[
     "user_mapping_options",
 ];
 
-/// Judges a built-in function; `volatile` says that at least one function of this name is.
-pub fn builtin(name: &str, volatile: bool) -> Result<(), &'static str> {
+/// Judges a built-in function; `volatile` says that at least one function of this name is, `added` that somebody put one
+/// of this name into pg_catalog.
+pub fn builtin(name: &str, volatile: bool, added: bool) -> Result<(), &'static str> {
+    if added {
+        return Err("somebody added a function of this name to pg_catalog");
+    }
     if HARMFUL_STABLE.contains(&name) {
         return Err("it runs SQL that it is given, or has an effect although it is declared stable");
     }
@@ -150,8 +199,38 @@ pub fn builtin(name: &str, volatile: bool) -> Result<(), &'static str> {
     Ok(())
 }
 
-pub fn is_harmless_extension_function(extension: &str, name: &str) -> bool {
-    HARMLESS_EXTENSION.contains(&(extension, name))
+/// Judges a function that an extension brought; `None` leaves it to its body, which is SQL.
+pub fn extension_function(extension: &str, function: &Function) -> Option<Result<(), &'static str>> {
+    let name = function.name.as_str();
+    if HARMLESS_EXTENSION.contains(&(extension, name)) {
+        return Some(Ok(()));
+    }
+    if SQL_RUNNING.iter().any(|prefix| name.starts_with(prefix)) {
+        return Some(Err("it runs SQL that it is given"));
+    }
+    match (function.language.as_str(), function.volatility.as_str()) {
+        ("sql", _) => None,
+        // An aggregate is what its parts are.
+        _ if function.kind == "a" => None,
+        ("c" | "internal", "i") => Some(Ok(())),
+        ("c" | "internal", "s") if COMPUTING_EXTENSIONS.contains(&extension) => Some(Ok(())),
+        ("c" | "internal", _) => Some(Err(
+            "it is not immutable, and its extension has not been reviewed for it",
+        )),
+        _ => Some(Err("it is written in a language in which it cannot be judged")),
+    }
+}
+
+/// Tells whether the C symbol of an `internal` function is one that the server gives a new range type by itself.
+pub fn is_range_constructor(symbol: &str) -> bool {
+    [
+        "range_constructor2",
+        "range_constructor3",
+        "multirange_constructor0",
+        "multirange_constructor1",
+        "multirange_constructor2",
+    ]
+    .contains(&symbol)
 }
 
 pub fn is_secret_relation(name: &str) -> bool {
@@ -164,11 +243,11 @@ mod tests {
 
     #[test]
     fn volatility_is_not_the_last_word() {
-        assert!(builtin("lower", false).is_ok());
-        assert!(builtin("random", true).is_ok());
-        assert!(builtin("pg_stat_get_xact_numscans", true).is_ok());
-        assert!(builtin("query_to_xml", true).is_err());
-        assert!(builtin("txid_current", false).is_err());
+        assert!(builtin("lower", false, false).is_ok());
+        assert!(builtin("random", true, false).is_ok());
+        assert!(builtin("pg_stat_get_xact_numscans", true, false).is_ok());
+        assert!(builtin("query_to_xml", true, false).is_err());
+        assert!(builtin("txid_current", false, false).is_err());
         for harmful in [
             "pg_terminate_backend",
             "set_config",
@@ -179,7 +258,7 @@ mod tests {
             "pg_notify",
             "pg_stat_reset",
         ] {
-            assert!(builtin(harmful, true).is_err(), "{harmful}");
+            assert!(builtin(harmful, true, false).is_err(), "{harmful}");
         }
     }
 }

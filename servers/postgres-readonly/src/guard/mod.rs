@@ -4,13 +4,18 @@
 //! privileged role makes the first one void, and a READ ONLY transaction lets many effects through: signals, advisory
 //! locks, server files, a session's settings.
 
+mod admit;
 mod catalog;
 mod judge;
 mod lists;
 mod names;
 mod nodes;
+mod objects;
 mod refusal;
+mod syntax;
+mod uses;
 
+pub use admit::admit;
 pub use catalog::Catalog;
-pub use judge::{Admitted, admit};
+pub use judge::Admitted;
 pub use refusal::{NotAdmitted, Refusal};

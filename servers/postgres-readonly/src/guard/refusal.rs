@@ -25,11 +25,13 @@ pub enum Refusal {
     #[error("{0}")]
     Opaque(String),
     #[error("function `{name}`: {why}")]
-    Function { name: String, why: &'static str },
+    Function { name: String, why: String },
     #[error("type `{name}`: {why}")]
-    Type { name: String, why: &'static str },
+    Type { name: String, why: String },
     #[error("relation `{name}`: {why}")]
-    Relation { name: String, why: &'static str },
+    Relation { name: String, why: String },
+    #[error("{0}")]
+    Tied(String),
     #[error("too many views, policies and names hang on it to judge them all")]
     TooMuch,
 }
@@ -57,6 +59,7 @@ impl Refusal {
             Self::Function { .. } => "function",
             Self::Type { .. } => "type",
             Self::Relation { .. } => "relation",
+            Self::Tied(_) => "tied_code",
             Self::TooMuch => "too_much",
         }
     }
@@ -71,15 +74,20 @@ impl Refusal {
             | Self::Node(_)
             | Self::Opaque(_)
             | Self::TooMuch => {
-                "one SELECT, VALUES, TABLE, SHOW, or EXPLAIN of a SELECT, with nothing inside but further SELECTs"
+                "one SELECT, VALUES, TABLE, SHOW, or EXPLAIN, with nothing inside but further SELECTs; \
+                 EXPLAIN without ANALYZE may stand before INSERT, UPDATE, DELETE and MERGE"
             }
             Self::ExplainOption(_) => {
-                "EXPLAIN with VERBOSE, COSTS, BUFFERS, SETTINGS, SUMMARY, GENERIC_PLAN, MEMORY, FORMAT; it never executes, so no ANALYZE"
+                "EXPLAIN with ANALYZE (of a SELECT), VERBOSE, COSTS, BUFFERS, SETTINGS, SUMMARY, TIMING, WAL, SERIALIZE, GENERIC_PLAN, MEMORY, FORMAT"
             }
             Self::Function { .. } => {
-                "built-in functions that observe or compute; write extension functions of pg_stat_statements, pg_buffercache and pg_freespacemap with their schema"
+                "built-in and extension functions that observe or compute, and functions in SQL whose bodies do nothing else; \
+                 read the function's definition with the tool `schema` and query what it reads"
             }
-            Self::Type { .. } => "built-in types and enums",
+            Self::Type { .. } => {
+                "built-in types, extension types, enums, and types whose checks and casts compute only"
+            }
+            Self::Tied(_) => "the same statement once a superuser has dropped what is named",
             Self::Relation { .. } => {
                 "tables, sequences, materialized views, catalogs, and views over what is itself allowed"
             }

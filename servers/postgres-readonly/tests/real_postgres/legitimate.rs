@@ -41,6 +41,12 @@ const LEGITIMATE: &[&str] = &[
     "SELECT 'good'::public.mood",
     "SELECT calls, left(query, 40) FROM public.pg_stat_statements ORDER BY total_exec_time DESC LIMIT 5",
     "SELECT last_value FROM public.numbers",
+    "SELECT state, count(*) FROM orders GROUP BY state",
+    "WITH orders AS (SELECT 1 AS id) SELECT o.id, p.state FROM orders o JOIN public.orders p USING (id)",
+    "SELECT calls FROM pg_stat_statements ORDER BY calls DESC LIMIT 1",
+    "SELECT d.mood::mood, mood('good') FROM days d WHERE d.mood = 'good'",
+    "EXPLAIN ANALYZE SELECT count(*) FROM orders",
+    "EXPLAIN (ANALYZE, BUFFERS, TIMING off) SELECT * FROM orders WHERE id = 1",
     "SELECT * FROM public.totals",
     "EXPLAIN SELECT * FROM public.orders WHERE id = 1",
     "EXPLAIN (VERBOSE, COSTS off, FORMAT json) SELECT * FROM public.orders o JOIN public.items i USING (id)",
@@ -111,9 +117,9 @@ async fn legitimate_statements_are_answered() {
         (&secret["code"], &secret["reason"]),
         (&json!("statement_refused"), &json!("relation"))
     );
-    let unqualified = mcp.refused("query", json!({"sql": "SELECT * FROM orders"})).await;
+    let missing = mcp.refused("query", json!({"sql": "SELECT * FROM nowhere"})).await;
     assert_eq!(
-        (&unqualified["code"], &unqualified["sqlstate"]),
+        (&missing["code"], &missing["sqlstate"]),
         (&json!("sql_error"), &json!("42P01"))
     );
     let slow = mcp

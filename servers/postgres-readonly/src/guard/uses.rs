@@ -1,0 +1,141 @@
+//! What a parse tree names that can bring code: functions, operators, types, columns.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+/// A name as it was written, its schema first if it has one.
+pub type Name = (Option<String>, String);
+
+/// The names in one tree. Relations are not here: which of them are CTEs is known to `sql_facts`.
+#[derive(Debug, Default)]
+pub struct Uses {
+    pub functions: BTreeSet<Name>,
+    pub operators: BTreeSet<Name>,
+    pub types: BTreeSet<Name>,
+    /// Last parts of column references, and fields taken out of composite values: `f` in `t.f` and in `(x).f`.
+    pub columns: BTreeSet<String>,
+    /// Every column, or a whole row, is asked for somewhere.
+    pub star: bool,
+    /// Functions and operators with a call of which no argument is plainly a column, so that the planner might compute it.
+    pub constant: BTreeSet<String>,
+}
+
+impl Uses {
+    pub fn of(tree: &Value) -> Self {
+        let mut uses = Self::default();
+        // Depth is bounded by the parser; the work list keeps this off the stack all the same.
+        let mut left = vec![tree];
+        while let Some(value) = left.pop() {
+            match value {
+                Value::Array(items) => left.extend(items),
+                Value::Object(fields) => {
+                    uses.note(fields);
+                    left.extend(fields.values());
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+        uses
+    }
+
+    fn note(&mut self, fields: &Map<String, Value>) {
+        let has = |keys: &[&str]| keys.iter().all(|key| fields.contains_key(*key));
+        if has(&["funcname", "func_variadic", "agg_star"])
+            && let Some(name) = name(fields.get("funcname"))
+        {
+            let arguments = fields.get("args").and_then(Value::as_array);
+            if !arguments.is_some_and(|all| all.iter().any(is_column)) {
+                self.constant.insert(name.1.clone());
+            }
+            self.functions.insert(name);
+        } else if has(&["names", "typmods", "setof"]) {
+            self.types.extend(name(fields.get("names")));
+        } else if has(&["lexpr", "rexpr", "name"])
+            && let Some(name) = name(fields.get("name"))
+        {
+            if !["lexpr", "rexpr"]
+                .iter()
+                .any(|side| fields.get(*side).is_some_and(is_column))
+            {
+                self.constant.insert(name.1.clone());
+            }
+            self.operators.insert(name);
+        }
+        self.operators
+            .extend(["oper_name", "use_op"].iter().filter_map(|key| name(fields.get(*key))));
+        if let Some(parts) = fields
+            .get("ColumnRef")
+            .and_then(|column| column.get("fields"))
+            .and_then(Value::as_array)
+        {
+            self.columns.extend(parts.last().and_then(text).map(str::to_owned));
+            self.star |= parts.iter().any(is_star);
+        }
+        if let Some(parts) = fields
+            .get("AIndirection")
+            .and_then(|field| field.get("indirection"))
+            .and_then(Value::as_array)
+        {
+            self.columns.extend(parts.iter().filter_map(text).map(str::to_owned));
+            self.star |= parts.iter().any(is_star);
+        }
+    }
+}
+
+/// Takes a list of `String` nodes apart; of a name with a database in front, the server checks that it is this one.
+fn name(list: Option<&Value>) -> Option<Name> {
+    let parts: Vec<&str> = list?.as_array()?.iter().filter_map(text).collect();
+    match parts.as_slice() {
+        [] => None,
+        [name] => Some((None, (*name).to_owned())),
+        [.., schema, name] => Some((Some((*schema).to_owned()), (*name).to_owned())),
+    }
+}
+
+fn text(node: &Value) -> Option<&str> {
+    node.pointer("/node/String/sval")?.as_str()
+}
+
+fn is_star(node: &Value) -> bool {
+    node.pointer("/node/AStar").is_some()
+}
+
+/// Tells whether an argument is a column and nothing else, so that no plan can know its value beforehand.
+fn is_column(node: &Value) -> bool {
+    let bare = node.pointer("/node/TypeCast/arg").unwrap_or(node);
+    bare.pointer("/node/ColumnRef").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    use super::*;
+
+    fn uses(sql: &str) -> Uses {
+        Uses::of(sql_facts::Statement::parse(sql).unwrap().tree())
+    }
+
+    #[test]
+    fn every_place_that_names_code_is_seen() {
+        let uses = uses(
+            "SELECT a.f(1), (t).g, t.h, x OPERATOR(s.<~>) y, z::s.kind, 1 IN (SELECT 2), a = ANY (SELECT 1) \
+             FROM t ORDER BY x USING OPERATOR(s.<<)",
+        );
+        assert!(uses.functions.contains(&(Some("a".into()), "f".into())));
+        assert!(["g", "h", "x"].iter().all(|column| uses.columns.contains(*column)));
+        assert!(
+            ["<~>", "<<"]
+                .iter()
+                .all(|operator| uses.operators.contains(&(Some("s".into()), (*operator).into())))
+        );
+        assert!(uses.types.contains(&(Some("s".into()), "kind".into())));
+        assert!(uses.operators.contains(&(None, "=".into())), "{uses:?}");
+    }
+
+    #[test]
+    fn a_call_over_a_column_is_no_constant() {
+        let uses = uses("SELECT f(x, 1), g(1), h(y::text), x <~> 1, 2 <-> 1, i(f(1))");
+        assert_eq!(uses.constant.into_iter().collect::<Vec<_>>(), ["<->", "f", "g", "i"]);
+    }
+}

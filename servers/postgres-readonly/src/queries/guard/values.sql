@@ -1,0 +1,14 @@
+-- Types of the values that a statement can have and of those that it can want: $1 relations that it reads, $2 names of its
+-- functions and operators.
+SELECT (SELECT jsonb_agg(DISTINCT v.oid::bigint)
+        FROM (
+            SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0
+            UNION ALL SELECT p.prorettype FROM pg_proc p WHERE p.proname = ANY ($2::name[])
+            UNION ALL SELECT unnest(p.proallargtypes) FROM pg_proc p WHERE p.proname = ANY ($2::name[])
+            UNION ALL SELECT o.oprresult FROM pg_operator o WHERE o.oprname = ANY ($2::name[])
+        ) v (oid)) AS has,
+       (SELECT jsonb_agg(DISTINCT v.oid::bigint)
+        FROM (
+            SELECT unnest(p.proargtypes) FROM pg_proc p WHERE p.proname = ANY ($2::name[])
+            UNION ALL SELECT unnest(ARRAY[o.oprleft, o.oprright]) FROM pg_operator o WHERE o.oprname = ANY ($2::name[])
+        ) v (oid)) AS wants
