@@ -20,15 +20,20 @@ use crate::db::Database;
 
 const PG_CATALOG: &str = "pg_catalog";
 
-/// The role's search path as far as it can be used.
+/// The role's search path: pg_catalog first, then its own schemas.
 #[derive(Debug, Default)]
 pub struct Path {
-    /// Where bare names are looked for: pg_catalog, then the role's own schemas.
-    all: Vec<String>,
-    /// Those among them in which everything that a statement reaches without naming the schema is harmless. Only these
-    /// stand in the session's search_path; names of the others get their schema written.
-    harmless: Vec<String>,
-    /// Harmful functions in those that `t.name` would call.
+    schemas: Vec<String>,
+    /// Of the role's own: names of harmful code that a statement reaches without writing the schema.
+    own: Vec<Own>,
+}
+
+#[derive(Debug)]
+struct Own {
+    schema: String,
+    /// Operators, and functions of a name that pg_catalog has too.
+    harmful: BTreeSet<String>,
+    /// Functions that `t.name` calls.
     by_column: BTreeSet<String>,
 }
 
@@ -54,16 +59,10 @@ pub async fn admit(
         false => sql_facts::qualify(sql, &schemas).map_err(|error| direct(Refusal::Text(error)))?,
     };
     let uses = Uses::of(statement.tree());
-    if let Some(name) = uses.columns.intersection(&path.by_column).next() {
-        return Err(direct(Refusal::Function {
-            name: name.clone(),
-            why: "written like a column it calls this function, whose effects cannot be judged".to_owned(),
-        }));
-    }
-    Judge::new(lookup, &path.all).statement(&statement, &uses).await?;
+    let used = Judge::new(lookup, &path.schemas).statement(&statement, &uses).await?;
     let admitted = Admitted {
         canonical: statement.canonical().to_owned(),
-        path: path.as_setting(),
+        path: path.setting_for(&used, &uses.columns),
     };
     catalog.remember(sql, &admitted);
     Ok(admitted)
@@ -100,7 +99,7 @@ async fn schemas_to_write(
     let all: BTreeSet<Wanted> = asked.iter().flat_map(|(_, wanted)| wanted.iter().cloned()).collect();
     let found: BTreeMap<Wanted, _> = match all.is_empty() {
         true => BTreeMap::new(),
-        false => lookup.names(all, &path.all).await?,
+        false => lookup.names(all, &path.schemas).await?,
     };
     let schema_of = |wanted: &[Wanted]| {
         wanted
@@ -120,58 +119,64 @@ async fn path(lookup: Lookup<'_>) -> Result<Arc<Path>, NotAdmitted> {
     }
     let schemas = lookup.path().await?;
     let mut path = Path {
-        all: vec![PG_CATALOG.to_owned()],
-        ..Path::default()
+        schemas: vec![PG_CATALOG.to_owned()],
+        own: Vec::new(),
     };
-    path.all.extend(schemas.iter().map(|entry| entry.schema.clone()));
-    for entry in schemas {
-        if !is_harmless(lookup, &path.all, entry.unnamed.as_deref().unwrap_or_default()).await? {
-            continue;
-        }
-        path.by_column
-            .append(&mut harmful_by_column(lookup, &path.all, &entry).await?);
-        path.harmless.push(entry.schema);
+    path.schemas.extend(schemas.iter().map(|entry| entry.schema.clone()));
+    for PathSchema {
+        schema,
+        unnamed,
+        by_column,
+    } in schemas
+    {
+        let own = Own {
+            harmful: harmful(lookup, &path.schemas, unnamed.unwrap_or_default()).await?,
+            by_column: harmful(lookup, &path.schemas, by_column.unwrap_or_default()).await?,
+            schema,
+        };
+        path.own.push(own);
     }
     let path = Arc::new(path);
     lookup.catalog.remember_path(path.clone());
     Ok(path)
 }
 
-async fn is_harmless(lookup: Lookup<'_>, path: &[String], functions: &[u32]) -> Result<bool, NotAdmitted> {
-    match Judge::functions(lookup, path, functions).await {
-        Ok(()) => Ok(true),
-        Err(NotAdmitted::Refused { .. }) => Ok(false),
-        Err(unknown) => Err(unknown),
-    }
-}
-
-async fn harmful_by_column(
+/// Returns the names of those functions that are harmful or cannot be judged.
+async fn harmful(
     lookup: Lookup<'_>,
     path: &[String],
-    entry: &PathSchema,
+    functions: Vec<(String, u32)>,
 ) -> Result<BTreeSet<String>, NotAdmitted> {
-    let oids = entry.by_column.as_deref().unwrap_or_default();
+    let oids: Vec<u32> = functions.iter().map(|(_, oid)| *oid).collect();
+    // Asked for in one go; each judgement finds them there.
+    lookup.describe(&lookup.catalog.functions, &oids).await?;
     let mut harmful = BTreeSet::new();
-    for function in lookup.describe(&lookup.catalog.functions, oids).await? {
-        if !is_harmless(lookup, path, &[function.oid]).await? {
-            harmful.insert(function.name.clone());
+    for (name, oid) in functions {
+        match Judge::functions(lookup, path, &[oid]).await {
+            Ok(()) => {}
+            Err(NotAdmitted::Refused { .. }) => {
+                harmful.insert(name);
+            }
+            Err(unknown) => return Err(unknown),
         }
     }
     Ok(harmful)
 }
 
 impl Path {
-    /// Returns the list that `SET search_path =` takes. Temporary objects come last; there are none.
-    fn as_setting(&self) -> String {
-        let quoted = self
-            .harmless
+    /// Returns the list that `SET search_path =` takes for a statement that uses these names: without the schemas in which
+    /// one of them is harmful. There the server then finds no such operator or function, unless its schema is written,
+    /// and then it is judged. Temporary objects come last; there are none.
+    fn setting_for(&self, used: &BTreeSet<String>, columns: &BTreeSet<String>) -> String {
+        let harmless = self
+            .own
             .iter()
-            .map(|schema| format!("\"{}\"", schema.replace('"', "\"\"")));
-        let all: Vec<String> = [PG_CATALOG.to_owned()]
+            .filter(|own| own.harmful.is_disjoint(used) && own.by_column.is_disjoint(columns));
+        let quoted = harmless.map(|own| format!("\"{}\"", own.schema.replace('"', "\"\"")));
+        let all = [PG_CATALOG.to_owned()]
             .into_iter()
             .chain(quoted)
-            .chain(["pg_temp".to_owned()])
-            .collect();
-        all.join(", ")
+            .chain(["pg_temp".to_owned()]);
+        all.collect::<Vec<_>>().join(", ")
     }
 }

@@ -255,8 +255,15 @@ impl Lookup<'_> {
         Ok(described)
     }
 
-    pub async fn values(&self, relations: &[u32], names: impl Iterator<Item = String>) -> Result<Values, DbError> {
-        let parameters = vec![array(relations), text_array(names)];
+    /// `columns` are those that count, all where there are none.
+    pub async fn values(
+        &self,
+        relations: &[u32],
+        names: impl Iterator<Item = String>,
+        columns: Option<&BTreeSet<String>>,
+    ) -> Result<Values, DbError> {
+        let columns = columns.and_then(|columns| text_array(columns.iter().cloned()));
+        let parameters = vec![array(relations), text_array(names), columns];
         let rows: Vec<Values> = self
             .ask(include_str!("../queries/guard/values.sql"), parameters)
             .await?;

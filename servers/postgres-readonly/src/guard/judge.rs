@@ -11,20 +11,22 @@ use super::{
     NotAdmitted, Refusal,
     catalog::{Found, Lookup, Wanted},
     lists,
-    objects::{Class, Danger, Described, Function, Need, Object, Operator, Relation, Type, Usage},
+    objects::{Class, Danger, Described, Function, Need, Object, Operator, Relation, Type, Usage, Values},
     syntax::{self, Purpose},
-    uses::{Name, Uses},
+    uses::{Name, Operand, UNWRITTEN, Uses},
 };
 use crate::db::DbError;
 
 /// How much one statement may hang on.
 const MAX_OBJECTS: usize = 2000;
 const MAX_TEXTS: usize = 128;
-/// Operators that a statement can use without writing them: IN, BETWEEN, USING, DISTINCT, CASE.
-const UNWRITTEN: [&str; 6] = ["=", "<>", "<", ">", "<=", ">="];
 const PG_CATALOG: &str = "pg_catalog";
 /// Types of literals, and those that clauses ask for: bool, int8, int4, text, numeric, unknown, bit, interval.
 const LITERALS: [u32; 8] = [16, 20, 23, 25, 1700, 705, 1560, 1186];
+/// Types of numbers as they are written: int4, int8, numeric.
+const NUMBERS: [u32; 3] = [23, 20, 1700];
+/// anyelement, anyarray, anynonarray, anyenum, anyrange, record and their compatible kin: the result is what goes in.
+const POLYMORPHIC: [u32; 11] = [2283, 2277, 2776, 3500, 3831, 2249, 4537, 5077, 5078, 5079, 5080];
 
 /// A statement that reads and does nothing else. Only [`super::admit`] makes one.
 #[derive(Debug, Clone)]
@@ -66,6 +68,8 @@ pub(super) struct Judge<'a> {
     written: bool,
     /// What is judged is itself tied to what is built in.
     tied: bool,
+    /// Functions and operators that the statement, or a text that it reaches, names without a schema.
+    used: BTreeSet<String>,
 }
 
 impl<'a> Judge<'a> {
@@ -80,6 +84,7 @@ impl<'a> Judge<'a> {
             columns: None,
             written: false,
             tied: false,
+            used: BTreeSet::new(),
         }
     }
 
@@ -97,7 +102,8 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges a statement, whose bare names have schemas by now, and everything that it reaches.
-    pub async fn statement(mut self, statement: &Statement, uses: &'a Uses) -> Outcome {
+    /// Returns what it names without a schema, and so finds by the search path.
+    pub async fn statement(mut self, statement: &Statement, uses: &'a Uses) -> Result<BTreeSet<String>, NotAdmitted> {
         self.written = !statement.facts().relations_written.is_empty();
         self.columns = Some(uses);
         self.names(statement, uses, &None).await?;
@@ -105,7 +111,8 @@ impl<'a> Judge<'a> {
         self.relations().await?;
         self.columns = None;
         self.written = false;
-        self.finish().await
+        self.finish().await?;
+        Ok(self.used)
     }
 
     async fn finish(&mut self) -> Outcome {
@@ -193,6 +200,7 @@ impl<'a> Judge<'a> {
 
     /// Looks up every name of a statement and judges what can be judged by name alone.
     async fn names(&mut self, statement: &Statement, uses: &Uses, via: &Via) -> Outcome {
+        self.used.extend(uses.names().map(str::to_owned));
         let facts = statement.facts();
         let relations: BTreeSet<Name> = facts
             .relations_read
@@ -244,7 +252,7 @@ impl<'a> Judge<'a> {
         for wanted in &wanted {
             self.found(wanted, found.get(wanted), &found, via)?;
         }
-        self.unnamed(statement, uses, &found, via).await
+        self.unnamed(uses, &found, via).await
     }
 
     fn found(&mut self, wanted: &Wanted, here: Option<&Found>, all: &BTreeMap<Wanted, Found>, via: &Via) -> Outcome {
@@ -276,13 +284,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges code that is tied to what is built in, where the statement can meet it.
-    async fn unnamed(
-        &mut self,
-        statement: &Statement,
-        uses: &Uses,
-        found: &BTreeMap<Wanted, Found>,
-        via: &Via,
-    ) -> Outcome {
+    async fn unnamed(&mut self, uses: &Uses, found: &BTreeMap<Wanted, Found>, via: &Via) -> Outcome {
         if self.tied {
             return Ok(());
         }
@@ -318,46 +320,17 @@ impl<'a> Judge<'a> {
             .iter()
             .chain(&uses.operators)
             .map(|(_, name)| name.clone());
-        let values = self
-            .lookup
-            .values(&relations, names.chain(UNWRITTEN.map(str::to_owned)))
-            .await?;
-        let named: BTreeSet<&str> = statement.facts().types.iter().map(String::as_str).collect();
-        for (danger, refusal) in harmful {
-            let has = |oid: u32| LITERALS.contains(&oid) || values.has.as_ref().is_some_and(|has| has.contains(&oid));
-            let wants = |oid: u32| values.wants.as_ref().is_some_and(|wants| wants.contains(&oid));
-            let met = match danger.kind.as_str() {
-                "operator" => {
-                    uses.operators.iter().any(|(_, name)| *name == danger.name)
-                        || UNWRITTEN.contains(&danger.name.as_str())
-                }
-                "cast" => {
-                    let target = self
-                        .lookup
-                        .catalog
-                        .type_names(
-                            self.lookup.db,
-                            &danger.target.into_iter().collect::<Vec<_>>(),
-                            self.lookup.cancelled,
-                        )
-                        .await?;
-                    let cast_to = danger.target.is_some_and(|target| named_types(target, &named));
-                    let asked = cast_to || target.iter().any(|name| named.contains(name.as_str()));
-                    danger.source.is_some_and(has)
-                        && (asked
-                            || (danger.implicit && danger.target.is_some_and(|target| wants(target) || has(target))))
-                }
-                _ => danger.source.is_none_or(has),
-            };
-            if met {
-                let why = format!(
-                    "{} `{}` is tied to what is built in and would run: {refusal}",
-                    danger.kind, danger.name
-                );
-                return Err(refused(Refusal::Tied(why), via));
+        let names = names.chain(UNWRITTEN.map(str::to_owned));
+        let columns = (!uses.star).then_some(&uses.columns);
+        let values = self.lookup.values(&relations, names, columns).await?;
+        match harmful.into_iter().find(|(danger, _)| meets(danger, uses, &values)) {
+            None => Ok(()),
+            Some((danger, refusal)) => {
+                let (kind, name) = (&danger.kind, &danger.name);
+                let why = format!("{kind} `{name}` is tied to what is built in and would run: {refusal}");
+                Err(refused(Refusal::Tied(why), via))
             }
         }
-        Ok(())
     }
 
     fn function(&mut self, function: &Function, via: &Via) -> Outcome {
@@ -492,9 +465,10 @@ impl<'a> Judge<'a> {
                 Usage::Plans => self.planned(&text.text, text.needs.as_ref(), via).await?,
             }
         }
-        let columns = found.columns.iter().flatten().filter(|(column, _)| {
+        let columns = found.columns.iter().flatten();
+        let columns = columns.filter(|(column, _)| {
             self.columns
-                .is_none_or(|uses| uses.star || uses.columns.contains(column) || uses.columns.contains(&found.name))
+                .is_none_or(|uses| uses.star || uses.columns.contains(column))
         });
         let types: Vec<Object> = columns
             .map(|(_, oid)| Object {
@@ -565,21 +539,45 @@ impl<'a> Judge<'a> {
 /// Objects with smaller numbers came with the server.
 const FIRST_USER_OID: u32 = 16384;
 
-/// Whether a cast to the built-in type `oid` is written, under the names that the grammar gives the common ones.
-fn named_types(oid: u32, named: &BTreeSet<&str>) -> bool {
-    let spelled = match oid {
-        16 => "bool",
-        20 => "int8",
-        21 => "int2",
-        23 => "int4",
-        25 => "text",
-        700 => "float4",
-        701 => "float8",
-        1043 => "varchar",
-        1700 => "numeric",
-        _ => return false,
+/// Whether a statement may meet code that is tied to what is built in. Types are not inferred: every type that anything in
+/// the statement could have counts.
+fn meets(danger: &Danger, uses: &Uses, values: &Values) -> bool {
+    let among = |list: &Option<Vec<u32>>, oid: u32| list.as_ref().is_some_and(|list| list.contains(&oid));
+    let named = |name: &Option<String>| {
+        name.as_ref()
+            .is_some_and(|name| uses.types.iter().any(|(_, used)| used == name))
     };
-    named.iter().any(|name| name.rsplit('.').next() == Some(spelled))
+    let (Some(source), target) = (danger.source, danger.target.unwrap_or_default()) else {
+        return uses.names().any(|name| name == danger.name);
+    };
+    let has_source = LITERALS.contains(&source) || among(&values.has, source) || named(&danger.source_name);
+    if danger.kind != "cast" {
+        // Rows, arrays and many functions over them compare by it too.
+        let compares = uses.names().any(|name| UNWRITTEN.contains(&name)) || !uses.functions.is_empty();
+        return has_source && (uses.sorts || compares);
+    }
+    let can_be_source = |operand: &Operand| match operand {
+        Operand::Text => false,
+        Operand::Number => NUMBERS.contains(&source),
+        Operand::Call(name) => {
+            let result =
+                |(function, oid): &(String, u32)| function == name && (*oid == source || POLYMORPHIC.contains(oid));
+            let known = values.results.iter().flatten().any(|(function, _)| function == name);
+            !known || values.results.iter().flatten().any(result)
+        }
+        Operand::Cast(name) => danger.source_name.as_ref() == Some(name),
+        Operand::Other => has_source,
+    };
+    let cast_to = |name: &String| danger.target_name.as_ref() == Some(name);
+    let written = uses
+        .casts
+        .iter()
+        .any(|(operand, name)| cast_to(name) && can_be_source(operand));
+    // `int4(x)` is a cast too.
+    let called = has_source && uses.functions.iter().any(|(_, name)| cast_to(name));
+    let wanted = among(&values.wants, target)
+        || (uses.unifies && (LITERALS.contains(&target) || among(&values.has, target) || named(&danger.target_name)));
+    written || called || (danger.implicit && has_source && wanted)
 }
 
 fn called(name: &str, why: &str) -> Refusal {

@@ -104,8 +104,8 @@ pub enum Usage {
 #[derive(Debug, Clone, Deserialize)]
 pub struct PathSchema {
     pub schema: String,
-    pub unnamed: Option<Vec<u32>>,
-    pub by_column: Option<Vec<u32>>,
+    pub unnamed: Option<Vec<(String, u32)>>,
+    pub by_column: Option<Vec<(String, u32)>>,
 }
 
 /// Code tied to what is built in.
@@ -114,7 +114,9 @@ pub struct Danger {
     pub kind: String,
     pub name: String,
     pub source: Option<u32>,
+    pub source_name: Option<String>,
     pub target: Option<u32>,
+    pub target_name: Option<String>,
     pub implicit: bool,
     pub functions: Option<Vec<u32>>,
 }
@@ -123,6 +125,7 @@ pub struct Danger {
 pub struct Values {
     pub has: Option<Vec<u32>>,
     pub wants: Option<Vec<u32>>,
+    pub results: Option<Vec<(String, u32)>>,
 }
 
 impl Need {

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 /// A name as it was written, its schema first if it has one.
 pub type Name = (Option<String>, String);
 
+/// Operators that a statement can use without writing them: IN, BETWEEN, USING, CASE x WHEN y.
+pub const UNWRITTEN: [&str; 6] = ["=", "<>", "<", ">", "<=", ">="];
+
 /// The names in one tree. Relations are not here: which of them are CTEs is known to `sql_facts`.
 #[derive(Debug, Default)]
 pub struct Uses {
@@ -17,26 +20,66 @@ pub struct Uses {
     pub columns: BTreeSet<String>,
     /// Every column, or a whole row, is asked for somewhere.
     pub star: bool,
+    /// Something is sorted, grouped or made distinct.
+    pub sorts: bool,
+    /// Values of several places get one type: set operations, CASE, COALESCE, arrays, rows of VALUES.
+    pub unifies: bool,
+    /// An operator is used that is not written.
+    pub unwritten: bool,
+    /// What is cast, and the last part of the type's name.
+    pub casts: Vec<(Operand, String)>,
     /// Functions and operators with a call of which no argument is plainly a column, so that the planner might compute it.
     pub constant: BTreeSet<String>,
+}
+
+/// What can be said of an expression's type without knowing the relations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operand {
+    /// A text without a type of its own: its input function reads it, no cast.
+    Text,
+    Number,
+    Call(String),
+    Cast(String),
+    Other,
 }
 
 impl Uses {
     pub fn of(tree: &Value) -> Self {
         let mut uses = Self::default();
         // Depth is bounded by the parser; the work list keeps this off the stack all the same.
+        let mut rows = BTreeSet::new();
         let mut left = vec![tree];
         while let Some(value) = left.pop() {
             match value {
                 Value::Array(items) => left.extend(items),
                 Value::Object(fields) => {
                     uses.note(fields);
+                    rows.extend(
+                        fields
+                            .get("aliasname")
+                            .or(fields.get("relname"))
+                            .and_then(Value::as_str)
+                            .map(str::to_owned),
+                    );
                     left.extend(fields.values());
                 }
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
             }
         }
+        // A relation named like a column is a whole row.
+        uses.star |= uses.columns.iter().any(|column| rows.contains(column));
         uses
+    }
+
+    /// Returns the functions and operators that are found by the search path.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let bare = self
+            .functions
+            .iter()
+            .chain(&self.operators)
+            .filter(|(schema, _)| schema.is_none());
+        let unwritten = UNWRITTEN.into_iter().filter(|_| self.unwritten);
+        bare.map(|(_, name)| name.as_str()).chain(unwritten)
     }
 
     fn note(&mut self, fields: &Map<String, Value>) {
@@ -62,6 +105,7 @@ impl Uses {
             }
             self.operators.insert(name);
         }
+        self.note_shape(fields);
         self.operators
             .extend(["oper_name", "use_op"].iter().filter_map(|key| name(fields.get(*key))));
         if let Some(parts) = fields
@@ -79,6 +123,65 @@ impl Uses {
         {
             self.columns.extend(parts.iter().filter_map(text).map(str::to_owned));
             self.star |= parts.iter().any(is_star);
+        }
+    }
+}
+
+impl Uses {
+    fn note_shape(&mut self, fields: &Map<String, Value>) {
+        let filled = |key: &str| {
+            fields
+                .get(key)
+                .and_then(Value::as_array)
+                .is_some_and(|list| !list.is_empty())
+        };
+        let sorting = [
+            "distinct_clause",
+            "sort_clause",
+            "group_clause",
+            "partition_clause",
+            "order_clause",
+            "agg_order",
+        ];
+        let is_set_operation = fields.get("larg").is_some_and(|side| !side.is_null()) && fields.contains_key("all");
+        let true_at = |key: &str| fields.get(key) == Some(&Value::Bool(true));
+        self.sorts |= fields.contains_key("MinMaxExpr");
+        self.sorts |= sorting.iter().any(|key| filled(key)) || is_set_operation || true_at("agg_distinct");
+        let unifying = ["CaseExpr", "CoalesceExpr", "MinMaxExpr", "AArrayExpr"];
+        self.unifies |= is_set_operation
+            || filled("values_lists")
+            || unifying.iter().any(|node| fields.contains_key(*node))
+            || filled("using_clause");
+        self.star |= true_at("is_natural");
+        let comparing = ["CaseExpr", "SubLink", "RowExpr", "RangeTableFunc", "JoinExpr"];
+        let between = name(fields.get("name")).is_some_and(|(_, name)| name.contains("BETWEEN"));
+        self.unwritten |= between || comparing.iter().any(|node| fields.contains_key(*node));
+        if let Some(columns) = fields.get("using_clause").and_then(Value::as_array) {
+            self.columns.extend(columns.iter().filter_map(text).map(str::to_owned));
+        }
+        if let Some(cast) = fields.get("TypeCast")
+            && let Some((_, target)) = cast.get("type_name").and_then(|r#type| name(r#type.get("names")))
+        {
+            self.casts
+                .push((cast.get("arg").map_or(Operand::Other, Operand::of), target));
+        }
+    }
+}
+
+impl Operand {
+    fn of(node: &Value) -> Self {
+        if let Some(constant) = node.pointer("/node/AConst") {
+            return match constant.pointer("/val/Sval").is_some() || constant.get("isnull") == Some(&Value::Bool(true)) {
+                true => Self::Text,
+                false => Self::Number,
+            };
+        }
+        let cast = node.pointer("/node/TypeCast/type_name/names");
+        let call = node.pointer("/node/FuncCall/funcname");
+        match (name(cast), name(call)) {
+            (Some((_, target)), _) => Self::Cast(target),
+            (_, Some((_, function))) => Self::Call(function),
+            (None, None) => Self::Other,
         }
     }
 }

@@ -1,6 +1,6 @@
 -- The role's own search path, in order, and of each schema what a statement could reach without writing the schema's name:
--- the functions behind operators, and functions of a name that pg_catalog has too (the better match wins, not the first).
--- `by_column` are functions that `t.name` calls when the row t has no such column.
+-- the functions behind operators, and functions of a name that pg_catalog has too (the better match wins, not the first),
+-- each with the name that reaches it. `by_column` are functions that `t.name` calls when the row t has no such column.
 WITH entries AS (
     SELECT e.place, btrim(e.entry) AS entry
     FROM pg_settings s
@@ -18,17 +18,17 @@ schemas AS (
     ORDER BY n.oid, e.place
 )
 SELECT s.nspname AS schema,
-       (SELECT jsonb_agg(DISTINCT f.oid::bigint)
+       (SELECT jsonb_agg(DISTINCT jsonb_build_array(f.name, f.oid::bigint))
         FROM (
-            SELECT o.oprcode::oid FROM pg_operator o WHERE o.oprnamespace = s.oid
+            SELECT o.oprname, o.oprcode::oid FROM pg_operator o WHERE o.oprnamespace = s.oid
             UNION ALL
-            SELECT p.oid
+            SELECT p.proname, p.oid
             FROM pg_proc p
             WHERE p.pronamespace = s.oid
               AND EXISTS (SELECT FROM pg_proc c WHERE c.proname = p.proname AND c.pronamespace = 'pg_catalog'::regnamespace)
-        ) f (oid)
+        ) f (name, oid)
         WHERE f.oid <> 0) AS unnamed,
-       (SELECT jsonb_agg(p.oid::bigint)
+       (SELECT jsonb_agg(jsonb_build_array(p.proname, p.oid::bigint))
         FROM pg_proc p
         JOIN pg_type t ON t.oid = p.proargtypes[0] AND t.typtype IN ('c', 'p', 'd')
         WHERE p.pronamespace = s.oid AND p.pronargs - p.pronargdefaults <= 1 AND p.pronargs >= 1) AS by_column
