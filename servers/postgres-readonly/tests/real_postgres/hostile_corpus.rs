@@ -1,0 +1,178 @@
+//! Every hostile statement through `query`, in the worst configurations: as the owner of everything, and as superuser.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    corpus::{self, Statement},
+    mcp::Mcp,
+    oracle::{Oracle, Signals, changed},
+    trapped::Trapped,
+};
+
+const STATEMENT_TIMEOUT: &str = "500";
+/// The statement's own time, what the server waits longer than that, and room for a machine that is busy with tests.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// A build for tests, before the first statement about half of it.
+const MAX_KIB: u64 = 64 * 1024;
+/// The close look is taken after so many statements.
+const BATCH: usize = 25;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_hostile_statement_has_an_effect_as_the_owner_of_everything() {
+    Run::start("owner").await.all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_hostile_statement_has_an_effect_as_superuser() {
+    Run::start("postgres").await.all().await;
+}
+
+struct Run {
+    scene: Trapped,
+    oracle: Oracle,
+    role: &'static str,
+    mcp: Mcp,
+    /// Speaks as a role whose search_path puts other things before the built-in ones.
+    shadowed: Mcp,
+    findings: Vec<String>,
+    answered: BTreeMap<&'static str, Vec<&'static str>>,
+    refused: usize,
+    slowest: (Duration, &'static str),
+}
+
+impl Run {
+    async fn start(role: &'static str) -> Self {
+        let scene = Trapped::start().await;
+        let flags = ["--allow-privileged-role", "--statement-timeout-ms", STATEMENT_TIMEOUT];
+        let mut mcp = Mcp::start(&scene.cluster.dsn(role), &flags).await;
+        let mut shadowed = Mcp::start(&scene.cluster.dsn("shadowed"), &flags).await;
+        for mcp in [&mut mcp, &mut shadowed] {
+            mcp.ok("query", json!({"sql": "SELECT 1"})).await;
+        }
+        let oracle = Oracle::watch(&scene.cluster, "postgres").await;
+        Self {
+            scene,
+            oracle,
+            role,
+            mcp,
+            shadowed,
+            findings: Vec::new(),
+            answered: BTreeMap::new(),
+            refused: 0,
+            slowest: (Duration::ZERO, ""),
+        }
+    }
+
+    async fn all(mut self) {
+        let statements = corpus::hostile();
+        assert!(statements.len() >= 320);
+        let session = self.session().await;
+        let nothing = Signals::new();
+        let mut before = self.oracle.look_closely(&nothing).await;
+        for batch in statements.chunks(BATCH) {
+            for statement in batch {
+                before = self.one(statement, before).await;
+            }
+            let after = self.oracle.look_closely(&before).await;
+            let kinds = changed(&before, &after);
+            if !kinds.is_empty() {
+                before = self.narrow_down(batch, &kinds, after).await;
+            }
+        }
+        if self.session().await != session {
+            self.findings.push("the session is not as it was".to_owned());
+        }
+        let peak = self.mcp.peak_kib();
+        self.report(statements.len(), peak);
+        assert!(self.findings.is_empty(), "{} as {}", self.findings.len(), self.role);
+        assert!(peak <= MAX_KIB, "{peak} KiB");
+    }
+
+    /// Sends one statement; whatever it changed is a finding, and what the next one is compared with.
+    async fn one(&mut self, statement: &Statement, before: Signals) -> Signals {
+        let answer = self.send(statement).await;
+        let after = self.oracle.look_settled(&before).await;
+        let kinds = changed(&before, &after);
+        if kinds.is_empty() {
+            return before;
+        }
+        let seen: Vec<_> = kinds.iter().map(|kind| (kind, before.get(kind), after.get(kind))).collect();
+        let finding = format!("[{}] {}\n    answer: {}\n    effect: {seen:?}", statement.category, statement.line, short(&answer));
+        self.findings.push(finding);
+        self.scene.replace_bystanders().await;
+        self.oracle.look_closely(&before).await
+    }
+
+    /// The close look saw what no statement's own look did: sends the batch again, looking closely each time.
+    async fn narrow_down(&mut self, batch: &[Statement], kinds: &[String], mut before: Signals) -> Signals {
+        let found = self.findings.len();
+        for statement in batch {
+            self.send(statement).await;
+            let after = self.oracle.look_closely(&before).await;
+            let again = changed(&before, &after);
+            if !again.is_empty() {
+                self.findings.push(format!("[{}] {}\n    effect: {again:?}", statement.category, statement.line));
+            }
+            before = after;
+        }
+        if self.findings.len() == found {
+            let first = batch.first().unwrap().line;
+            self.findings.push(format!("{kinds:?} somewhere in the {BATCH} statements from {first}"));
+        }
+        before
+    }
+
+    async fn send(&mut self, statement: &Statement) -> Value {
+        let sql = self.scene.places.fill(statement.line);
+        let mcp = match statement.category {
+            "shadow" => &mut self.shadowed,
+            _ => &mut self.mcp,
+        };
+        let began = Instant::now();
+        let answer = mcp.call("query", json!({"sql": sql})).await;
+        let took = began.elapsed();
+        if took > self.slowest.0 {
+            self.slowest = (took, statement.line);
+        }
+        if took > DEADLINE {
+            self.findings.push(format!("[{}] {}\n    took {took:?}", statement.category, statement.line));
+        }
+        let refused = answer.is_null() || answer.get("code").is_some_and(|code| code != "sql_error");
+        match refused {
+            true => self.refused += 1,
+            false => self.answered.entry(statement.category).or_default().push(statement.line),
+        }
+        answer
+    }
+
+    /// What a session could keep, which nobody else can see.
+    async fn session(&mut self) -> Value {
+        let sql = "SELECT name, setting FROM pg_settings WHERE source IN ('session', 'client', 'database user')";
+        self.mcp.ok("query", json!({"sql": sql, "max_rows": 1000})).await["rows"].clone()
+    }
+
+    fn report(&self, sent: usize, peak: u64) {
+        println!(
+            "as {}: {sent} statements, {} refused, {} findings; slowest {:?} ({:.60}); at most {peak} KiB",
+            self.role,
+            self.refused,
+            self.findings.len(),
+            self.slowest.0,
+            self.slowest.1
+        );
+        for (category, lines) in &self.answered {
+            println!("answered or left to the database, {category}: {}", lines.len());
+            lines.iter().for_each(|line| println!("    {line:.150}"));
+        }
+        self.findings.iter().for_each(|finding| println!("FINDING {finding:.1500}"));
+    }
+}
+
+fn short(answer: &Value) -> String {
+    answer.to_string().chars().take(300).collect()
+}
