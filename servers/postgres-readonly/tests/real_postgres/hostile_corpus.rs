@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     corpus::{self, Statement},
     mcp::Mcp,
-    oracle::{Oracle, Signals, changed},
+    oracle::{Oracle, Signals, changed, difference},
     trapped::Trapped,
 };
 
@@ -19,6 +19,9 @@ const STATEMENT_TIMEOUT: &str = "500";
 const DEADLINE: Duration = Duration::from_secs(5);
 /// A build for tests, before the first statement about half of it.
 const MAX_KIB: u64 = 64 * 1024;
+/// What only a credential, a server file or a protected object could have told: a password, the same in hexadecimal, a
+/// line of /etc/passwd, a stored password.
+const SECRETS: [&str; 4] = ["swordfish", "73776f726466697368", "root:x:0", "SCRAM-SHA-256$"];
 /// The close look is taken after so many statements.
 const BATCH: usize = 25;
 
@@ -43,6 +46,7 @@ struct Run {
     answered: BTreeMap<&'static str, Vec<&'static str>>,
     refused: usize,
     slowest: (Duration, &'static str),
+    peak: u64,
 }
 
 impl Run {
@@ -65,6 +69,7 @@ impl Run {
             answered: BTreeMap::new(),
             refused: 0,
             slowest: (Duration::ZERO, ""),
+            peak: 0,
         }
     }
 
@@ -79,55 +84,52 @@ impl Run {
                 before = self.one(statement, before).await;
             }
             let after = self.oracle.look_closely(&before).await;
-            let kinds = changed(&before, &after);
-            if !kinds.is_empty() {
-                before = self.narrow_down(batch, &kinds, after).await;
+            if !changed(&before, &after).is_empty() {
+                let seen = difference(&before, &after);
+                before = self.narrow_down(batch, &seen, after).await;
             }
         }
         if self.session().await != session {
             self.findings.push("the session is not as it was".to_owned());
         }
-        let peak = self.mcp.peak_kib();
-        self.report(statements.len(), peak);
+        self.report(statements.len());
         assert!(self.findings.is_empty(), "{} as {}", self.findings.len(), self.role);
-        assert!(peak <= MAX_KIB, "{peak} KiB");
     }
 
     /// Sends one statement; whatever it changed is a finding, and what the next one is compared with.
     async fn one(&mut self, statement: &Statement, before: Signals) -> Signals {
-        let answer = self.send(statement).await;
+        self.send(statement).await;
         let after = self.oracle.look_settled(&before).await;
-        let kinds = changed(&before, &after);
-        if kinds.is_empty() {
+        if changed(&before, &after).is_empty() {
             return before;
         }
-        let seen: Vec<_> = kinds.iter().map(|kind| (kind, before.get(kind), after.get(kind))).collect();
-        let finding = format!("[{}] {}\n    answer: {}\n    effect: {seen:?}", statement.category, statement.line, short(&answer));
-        self.findings.push(finding);
+        self.found(statement, &difference(&before, &after));
         self.scene.replace_bystanders().await;
         self.oracle.look_closely(&before).await
     }
 
     /// The close look saw what no statement's own look did: sends the batch again, looking closely each time.
-    async fn narrow_down(&mut self, batch: &[Statement], kinds: &[String], mut before: Signals) -> Signals {
+    async fn narrow_down(&mut self, batch: &[Statement], seen: &str, mut before: Signals) -> Signals {
         let found = self.findings.len();
         for statement in batch {
             self.send(statement).await;
             let after = self.oracle.look_closely(&before).await;
-            let again = changed(&before, &after);
-            if !again.is_empty() {
-                self.findings.push(format!("[{}] {}\n    effect: {again:?}", statement.category, statement.line));
+            if !changed(&before, &after).is_empty() {
+                self.found(statement, &difference(&before, &after));
             }
             before = after;
         }
         if self.findings.len() == found {
-            let first = batch.first().unwrap().line;
-            self.findings.push(format!("{kinds:?} somewhere in the {BATCH} statements from {first}"));
+            self.found(batch.first().unwrap(), &format!("or one of the {BATCH} after it: {seen}"));
         }
         before
     }
 
-    async fn send(&mut self, statement: &Statement) -> Value {
+    fn found(&mut self, statement: &Statement, what: &str) {
+        self.findings.push(format!("[{}] {:.200}\n    {what}", statement.category, statement.line));
+    }
+
+    async fn send(&mut self, statement: &Statement) {
         let sql = self.scene.places.fill(statement.line);
         let mcp = match statement.category {
             "shadow" => &mut self.shadowed,
@@ -135,19 +137,26 @@ impl Run {
         };
         let began = Instant::now();
         let answer = mcp.call("query", json!({"sql": sql})).await;
-        let took = began.elapsed();
+        let (took, peak) = (began.elapsed(), mcp.peak_kib());
         if took > self.slowest.0 {
             self.slowest = (took, statement.line);
         }
         if took > DEADLINE {
-            self.findings.push(format!("[{}] {}\n    took {took:?}", statement.category, statement.line));
+            self.found(statement, &format!("took {took:?}"));
+        }
+        if peak > self.peak.max(MAX_KIB) {
+            self.found(statement, &format!("the server held {peak} KiB"));
+        }
+        self.peak = self.peak.max(peak);
+        let text = answer.to_string();
+        if let Some(secret) = SECRETS.iter().find(|secret| text.contains(**secret)) {
+            self.found(statement, &format!("told `{secret}`"));
         }
         let refused = answer.is_null() || answer.get("code").is_some_and(|code| code != "sql_error");
         match refused {
             true => self.refused += 1,
             false => self.answered.entry(statement.category).or_default().push(statement.line),
         }
-        answer
     }
 
     /// What a session could keep, which nobody else can see.
@@ -156,23 +165,20 @@ impl Run {
         self.mcp.ok("query", json!({"sql": sql, "max_rows": 1000})).await["rows"].clone()
     }
 
-    fn report(&self, sent: usize, peak: u64) {
+    fn report(&self, sent: usize) {
         println!(
-            "as {}: {sent} statements, {} refused, {} findings; slowest {:?} ({:.60}); at most {peak} KiB",
+            "as {}: {sent} statements, {} refused, {} findings; slowest {:?} ({:.60}); at most {} KiB",
             self.role,
             self.refused,
             self.findings.len(),
             self.slowest.0,
-            self.slowest.1
+            self.slowest.1,
+            self.peak
         );
         for (category, lines) in &self.answered {
             println!("answered or left to the database, {category}: {}", lines.len());
             lines.iter().for_each(|line| println!("    {line:.150}"));
         }
-        self.findings.iter().for_each(|finding| println!("FINDING {finding:.1500}"));
+        self.findings.iter().for_each(|finding| println!("FINDING {finding}"));
     }
-}
-
-fn short(answer: &Value) -> String {
-    answer.to_string().chars().take(300).collect()
 }

@@ -14,6 +14,7 @@ mod corpus;
 mod hostile;
 mod hostile_corpus;
 mod legitimate;
+mod legitimate_corpus;
 mod mcp;
 mod oracle;
 mod role;

@@ -1,7 +1,7 @@
 //! Says whether anything happened: asks the database, the file system and the server's log, never the one who is judged.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -29,7 +29,13 @@ const NOISE: [&str; 8] = [
     "listening on",
 ];
 /// WAL that readers and the server itself write.
-const OWN_WAL: [&str; 4] = ["Standby/RUNNING_XACTS", "Heap2/PRUNE", "XLOG/CHECKPOINT_ONLINE", "XLOG/FPI_FOR_HINT"];
+const OWN_WAL: [&str; 5] = [
+    "Standby/RUNNING_XACTS",
+    "Standby/LOCK",
+    "Heap2/PRUNE",
+    "XLOG/CHECKPOINT_ONLINE",
+    "XLOG/FPI_FOR_HINT",
+];
 
 pub struct Oracle {
     admin: Pg,
@@ -179,6 +185,20 @@ pub fn changed(before: &Signals, after: &Signals) -> Vec<String> {
     })
     .cloned()
     .collect()
+}
+
+/// Returns what is new in each kind that differs, in short.
+pub fn difference(before: &Signals, after: &Signals) -> String {
+    let tell = |kind: String| {
+        let (old, new) = (&before.get(&kind).cloned().unwrap_or_default(), &after.get(&kind).cloned().unwrap_or_default());
+        let known: HashSet<&str> = old.split_whitespace().collect();
+        let fresh: Vec<&str> = new.split_whitespace().filter(|word| !known.contains(word)).collect();
+        match fresh.is_empty() {
+            true => format!("{kind}: `{old:.200}` became `{new:.200}`"),
+            false => format!("{kind}: {:.300}", fresh.join(" ")),
+        }
+    };
+    changed(before, after).into_iter().map(tell).collect::<Vec<_>>().join("; ")
 }
 
 /// Lists the files under `folder` with their sizes, but for those whose name is in `skipped`.

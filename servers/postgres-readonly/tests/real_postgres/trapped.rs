@@ -11,7 +11,7 @@ pub struct Trapped {
     pub places: Places,
     bystander: Pg,
     sleeper: Hanging,
-    _holder: Pg,
+    holder: Pg,
 }
 
 impl Trapped {
@@ -22,6 +22,7 @@ impl Trapped {
             "wal_writer_delay = 10ms",
             "dynamic_shared_memory_type = posix",
             "log_min_error_statement = panic",
+            "primary_conninfo = 'host=127.0.0.1 port=1 user=standby password=swordfish'",
         ])
         .await;
         let admin = cluster.connect("postgres", "setup").await;
@@ -62,8 +63,13 @@ impl Trapped {
             places,
             bystander,
             sleeper,
-            _holder: holder,
+            holder,
         }
+    }
+
+    /// Lets go of the locks that others run into.
+    pub async fn release(&self) {
+        self.holder.batch_execute("ROLLBACK").await.unwrap();
     }
 
     /// Brings back those who were sent away.

@@ -440,8 +440,8 @@ SELECT * FROM public.orders TABLESAMPLE system_rows (public.spring('tablesample'
 WITH RECURSIVE r (n) AS (SELECT nextval('public.numbers') UNION ALL SELECT nextval('public.numbers') FROM r WHERE n < 3) SELECT * FROM r
 SELECT xmlelement(name a, nextval('public.numbers'))
 SELECT xmlelement(name a, xmlattributes(nextval('public.numbers') AS b))
-SELECT * FROM xmltable('/a' PASSING xmlelement(name a, nextval('public.numbers')) COLUMNS b text PATH '.') x
-SELECT * FROM xmltable('/a' PASSING '<a/>'::xml COLUMNS b text PATH '.' DEFAULT nextval('public.numbers')::text) x
+SELECT * FROM xmltable('/a' PASSING (xmlelement(name a, nextval('public.numbers'))) COLUMNS b text PATH '.') x
+SELECT * FROM xmltable('/a' PASSING ('<a/>'::xml) COLUMNS b text PATH '.' DEFAULT nextval('public.numbers')::text) x
 SELECT json_build_object('a', nextval('public.numbers'))
 SELECT json_agg(x) FROM (SELECT nextval('public.numbers')) x
 SELECT format('%s', nextval('public.numbers'))
@@ -662,9 +662,9 @@ SELECT p + 1 FROM public.pairs
 SELECT abs(p) FROM public.pairs
 SELECT 5::public.pair
 SELECT 5::int::public.pair
-SELECT 'good'::public.mood::int
-SELECT mood + 1 FROM public.customers LIMIT 1
-SELECT sum(mood) FROM public.customers
+SELECT 'good'::public.evil_mood::int
+SELECT 'good'::public.evil_mood + 1
+SELECT sum('good'::public.evil_mood)
 SELECT now() + 5
 SELECT now() + id FROM public.tenants
 SELECT make_interval(secs => 1) + 1
@@ -678,7 +678,7 @@ SELECT length(point '(1,2)')
 SELECT point '(1,2)'::text
 SELECT point '(1,2)' || 'x'
 SELECT ARRAY[date '2026-01-01']::int[]
-SELECT (ARRAY['good'::public.mood])::int[]
+SELECT (ARRAY['good'::public.evil_mood])::int[]
 SELECT coalesce(interval '1 s', 5)
 SELECT CASE WHEN true THEN 5 ELSE interval '1 s' END
 SELECT 1 UNION SELECT interval '1 s'
@@ -732,8 +732,8 @@ SELECT * FROM json_to_record('{"a":"x"}') AS r (a public.evil_domain)
 SELECT * FROM json_to_record('{"a":{"a":"x"}}') AS r (a public.evil_row)
 SELECT * FROM jsonb_to_recordset('[{"a":"x"}]') AS r (a public.evil_domain_deep, b int)
 SELECT * FROM jsonb_to_record('{"a":["x"]}') AS r (a public.evil_domain[])
-SELECT * FROM xmltable('/a' PASSING '<a>x</a>'::xml COLUMNS b public.evil_domain PATH '.') x
-SELECT * FROM xmltable('/a' PASSING '<a>x</a>'::xml COLUMNS b evil_domain PATH '.') x
+SELECT * FROM xmltable('/a' PASSING ('<a>x</a>'::xml) COLUMNS b public.evil_domain PATH '.') x
+SELECT * FROM xmltable('/a' PASSING ('<a>x</a>'::xml) COLUMNS b evil_domain PATH '.') x
 SELECT xmlserialize(content '<a/>'::xml AS public.evil_domain)
 SELECT public.populate_record(NULL::public.evil_row, 'a=>x')
 SELECT public.populate_record('(y,1)'::public.evil_row, 'a=>x'::public.hstore)

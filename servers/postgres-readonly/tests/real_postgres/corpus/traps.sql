@@ -226,10 +226,11 @@ CREATE FUNCTION public.evil_int_to_interval(int) RETURNS interval LANGUAGE plpgs
 CREATE FUNCTION public.evil_date_to_int(date) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN public.spring('cast from date to int'); END$$;
 CREATE FUNCTION public.evil_inet_to_bigint(inet) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN public.spring('cast from inet to bigint'); END$$;
 CREATE FUNCTION public.evil_point_to_text(point) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM public.spring('cast from point to text'); RETURN ''; END$$;
-CREATE FUNCTION public.evil_mood_to_int(public.mood) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN public.spring('cast from mood to int'); END$$;
+CREATE TYPE public.evil_mood AS ENUM ('good', 'bad');
+CREATE FUNCTION public.evil_mood_to_int(public.evil_mood) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN public.spring('cast from mood to int'); END$$;
 CREATE CAST (public.pair AS int) WITH FUNCTION public.evil_pair_to_int(public.pair) AS IMPLICIT;
 CREATE CAST (int AS public.pair) WITH FUNCTION public.evil_int_to_pair(int) AS ASSIGNMENT;
-CREATE CAST (public.mood AS int) WITH FUNCTION public.evil_mood_to_int(public.mood) AS IMPLICIT;
+CREATE CAST (public.evil_mood AS int) WITH FUNCTION public.evil_mood_to_int(public.evil_mood) AS IMPLICIT;
 RESET ROLE;
 CREATE CAST (int AS interval) WITH FUNCTION public.evil_int_to_interval(int) AS IMPLICIT;
 CREATE CAST (date AS int) WITH FUNCTION public.evil_date_to_int(date) AS ASSIGNMENT;
@@ -334,7 +335,7 @@ ALTER TABLE public.not_null_by_function ADD COLUMN added int DEFAULT public.evil
 -- Other servers.
 RESET ROLE;
 CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '@PORT@', dbname 'postgres', use_remote_estimate 'true', application_name 'sprung_foreign');
-CREATE USER MAPPING FOR PUBLIC SERVER loop OPTIONS (user 'postgres', password_required 'false', password 'hidden');
+CREATE USER MAPPING FOR PUBLIC SERVER loop OPTIONS (user 'postgres', password_required 'false', password 'swordfish');
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 GRANT USAGE ON FOREIGN SERVER loop, files TO owner;
 CREATE FOREIGN TABLE public.far_view (got int) SERVER loop OPTIONS (schema_name 'public', table_name 'evil_view');
@@ -365,6 +366,7 @@ CREATE SCHEMA owner AUTHORIZATION owner;
 CREATE SCHEMA postgres AUTHORIZATION owner;
 CREATE SCHEMA shadows AUTHORIZATION owner;
 SET ROLE owner;
+CREATE VIEW owner.honest AS SELECT id FROM public.orders WHERE id < 5;
 CREATE VIEW owner.mine AS SELECT public.spring('view in the schema of the user') AS x;
 CREATE VIEW postgres.mine AS SELECT public.spring('view in the schema of the user') AS x;
 CREATE FUNCTION owner.tally() RETURNS int LANGUAGE plpgsql STABLE AS $$BEGIN RETURN public.spring('function in the schema of the user'); END$$;
@@ -387,7 +389,8 @@ RESET ROLE;
 CREATE ROLE shadowed LOGIN SUPERUSER;
 ALTER ROLE shadowed SET search_path = shadows, pg_catalog, public;
 
-SELECT lo_from_bytea(4242, 'secret');
+SELECT lo_from_bytea(4242, 'swordfish');
+ALTER ROLE owner PASSWORD 'swordfish';
 GRANT SELECT, UPDATE ON LARGE OBJECT 4242 TO owner;
 CREATE FUNCTION public.evil_event() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN PERFORM public.spring('event trigger'); END$$;
 CREATE EVENT TRIGGER evil ON ddl_command_start EXECUTE FUNCTION public.evil_event();
