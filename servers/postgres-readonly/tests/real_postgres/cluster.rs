@@ -98,7 +98,7 @@ impl Cluster {
 
     pub async fn start_again(&self) {
         let data = self.data();
-        let log = self.folder.path().join("writable.log");
+        let log = self.log();
         self.run(
             "pg_ctl",
             &[
@@ -135,10 +135,12 @@ impl Cluster {
     }
 
     pub async fn try_connect(&self, user: &str, application: &str) -> Result<Pg, tokio_postgres::Error> {
-        let (client, connection) = self.config(user, application).connect(NoTls).await?;
-        tokio::spawn(connection);
-        let pid = client.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
-        Ok(Pg { client, pid })
+        session(self.config(user, application)).await
+    }
+
+    pub async fn connect_to(&self, database: &str, user: &str, application: &str) -> Pg {
+        let mut config = self.config(user, application);
+        session(config.dbname(database).clone()).await.unwrap()
     }
 
     /// Opens a session and leaves it in a statement that will not come back by itself.
@@ -183,8 +185,17 @@ impl Cluster {
         config
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// The server's log.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("writable.log")
     }
 
     /// Runs one of the server's programs, which refuse root.
@@ -219,6 +230,13 @@ impl Drop for Cluster {
             );
         }
     }
+}
+
+async fn session(config: Config) -> Result<Pg, tokio_postgres::Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    let pid = client.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
+    Ok(Pg { client, pid })
 }
 
 /// Waits until `holds` does, asking again and again: the other side has no event to offer.

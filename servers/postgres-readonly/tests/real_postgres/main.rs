@@ -10,9 +10,14 @@
 mod blocking_tree;
 mod cluster;
 mod connection;
+mod corpus;
 mod hostile;
+mod hostile_corpus;
 mod legitimate;
+mod legitimate_corpus;
 mod mcp;
+mod oracle;
 mod role;
 mod scene;
 mod sessions;
+mod trapped;

@@ -1,0 +1,184 @@
+//! Every hostile statement through `query`, in the worst configurations: as the owner of everything, and as superuser.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    corpus::{self, Statement},
+    mcp::Mcp,
+    oracle::{Oracle, Signals, changed, difference},
+    trapped::Trapped,
+};
+
+const STATEMENT_TIMEOUT: &str = "500";
+/// The statement's own time, what the server waits longer than that, and room for a machine that is busy with tests.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// A build for tests, before the first statement about half of it.
+const MAX_KIB: u64 = 64 * 1024;
+/// What only a credential, a server file or a protected object could have told: a password, the same in hexadecimal, a
+/// line of /etc/passwd, a stored password.
+const SECRETS: [&str; 4] = ["swordfish", "73776f726466697368", "root:x:0", "SCRAM-SHA-256$"];
+/// The close look is taken after so many statements.
+const BATCH: usize = 25;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_hostile_statement_has_an_effect_as_the_owner_of_everything() {
+    Run::start("owner").await.all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_hostile_statement_has_an_effect_as_superuser() {
+    Run::start("postgres").await.all().await;
+}
+
+struct Run {
+    scene: Trapped,
+    oracle: Oracle,
+    role: &'static str,
+    mcp: Mcp,
+    /// Speaks as a role whose search_path puts other things before the built-in ones.
+    shadowed: Mcp,
+    findings: Vec<String>,
+    answered: BTreeMap<&'static str, Vec<&'static str>>,
+    refused: usize,
+    slowest: (Duration, &'static str),
+    peak: u64,
+}
+
+impl Run {
+    async fn start(role: &'static str) -> Self {
+        let scene = Trapped::start().await;
+        let flags = ["--allow-privileged-role", "--statement-timeout-ms", STATEMENT_TIMEOUT];
+        let mut mcp = Mcp::start(&scene.cluster.dsn(role), &flags).await;
+        let mut shadowed = Mcp::start(&scene.cluster.dsn("shadowed"), &flags).await;
+        for mcp in [&mut mcp, &mut shadowed] {
+            mcp.ok("query", json!({"sql": "SELECT 1"})).await;
+        }
+        let oracle = Oracle::watch(&scene.cluster, "postgres").await;
+        Self {
+            scene,
+            oracle,
+            role,
+            mcp,
+            shadowed,
+            findings: Vec::new(),
+            answered: BTreeMap::new(),
+            refused: 0,
+            slowest: (Duration::ZERO, ""),
+            peak: 0,
+        }
+    }
+
+    async fn all(mut self) {
+        let statements = corpus::hostile();
+        assert!(statements.len() >= 320);
+        let session = self.session().await;
+        let nothing = Signals::new();
+        let mut before = self.oracle.look_closely(&nothing).await;
+        for batch in statements.chunks(BATCH) {
+            for statement in batch {
+                before = self.one(statement, before).await;
+            }
+            let after = self.oracle.look_closely(&before).await;
+            if !changed(&before, &after).is_empty() {
+                let seen = difference(&before, &after);
+                before = self.narrow_down(batch, &seen, after).await;
+            }
+        }
+        if self.session().await != session {
+            self.findings.push("the session is not as it was".to_owned());
+        }
+        self.report(statements.len());
+        assert!(self.findings.is_empty(), "{} as {}", self.findings.len(), self.role);
+    }
+
+    /// Sends one statement; whatever it changed is a finding, and what the next one is compared with.
+    async fn one(&mut self, statement: &Statement, before: Signals) -> Signals {
+        self.send(statement).await;
+        let after = self.oracle.look_settled(&before).await;
+        if changed(&before, &after).is_empty() {
+            return before;
+        }
+        self.found(statement, &difference(&before, &after));
+        self.scene.replace_bystanders().await;
+        self.oracle.look_closely(&before).await
+    }
+
+    /// The close look saw what no statement's own look did: sends the batch again, looking closely each time.
+    async fn narrow_down(&mut self, batch: &[Statement], seen: &str, mut before: Signals) -> Signals {
+        let found = self.findings.len();
+        for statement in batch {
+            self.send(statement).await;
+            let after = self.oracle.look_closely(&before).await;
+            if !changed(&before, &after).is_empty() {
+                self.found(statement, &difference(&before, &after));
+            }
+            before = after;
+        }
+        if self.findings.len() == found {
+            self.found(batch.first().unwrap(), &format!("or one of the {BATCH} after it: {seen}"));
+        }
+        before
+    }
+
+    fn found(&mut self, statement: &Statement, what: &str) {
+        self.findings.push(format!("[{}] {:.200}\n    {what}", statement.category, statement.line));
+    }
+
+    async fn send(&mut self, statement: &Statement) {
+        let sql = self.scene.places.fill(statement.line);
+        let mcp = match statement.category {
+            "shadow" => &mut self.shadowed,
+            _ => &mut self.mcp,
+        };
+        let began = Instant::now();
+        let answer = mcp.call("query", json!({"sql": sql})).await;
+        let (took, peak) = (began.elapsed(), mcp.peak_kib());
+        if took > self.slowest.0 {
+            self.slowest = (took, statement.line);
+        }
+        if took > DEADLINE {
+            self.found(statement, &format!("took {took:?}"));
+        }
+        if peak > self.peak.max(MAX_KIB) {
+            self.found(statement, &format!("the server held {peak} KiB"));
+        }
+        self.peak = self.peak.max(peak);
+        let text = answer.to_string();
+        if let Some(secret) = SECRETS.iter().find(|secret| text.contains(**secret)) {
+            self.found(statement, &format!("told `{secret}`"));
+        }
+        let refused = answer.is_null() || answer.get("code").is_some_and(|code| code != "sql_error");
+        match refused {
+            true => self.refused += 1,
+            false => self.answered.entry(statement.category).or_default().push(statement.line),
+        }
+    }
+
+    /// What a session could keep, which nobody else can see.
+    async fn session(&mut self) -> Value {
+        let sql = "SELECT name, setting FROM pg_settings WHERE source IN ('session', 'client', 'database user')";
+        self.mcp.ok("query", json!({"sql": sql, "max_rows": 1000})).await["rows"].clone()
+    }
+
+    fn report(&self, sent: usize) {
+        println!(
+            "as {}: {sent} statements, {} refused, {} findings; slowest {:?} ({:.60}); at most {} KiB",
+            self.role,
+            self.refused,
+            self.findings.len(),
+            self.slowest.0,
+            self.slowest.1,
+            self.peak
+        );
+        for (category, lines) in &self.answered {
+            println!("answered or left to the database, {category}: {}", lines.len());
+            lines.iter().for_each(|line| println!("    {line:.150}"));
+        }
+        self.findings.iter().for_each(|finding| println!("FINDING {finding}"));
+    }
+}
