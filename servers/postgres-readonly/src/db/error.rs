@@ -101,6 +101,8 @@ fn connect_error(at: &str, user: &str, database: &str, source: &ConnectError) ->
             .hint("name the CA file in the connection string: sslrootcert=/path/ca.pem"),
         ConnectError::NoPassword => login("it asks for a password and none is configured")
             .hint("put it into the connection string, a password_file, or the file PGPASSFILE names"),
+        ConnectError::NoCredentials(why) => failed("authentication_failed", format!("no password for role `{user}` at {at}: {why}"))
+            .hint("the target's `iam` or `token_command` makes the password each time a connection is opened"),
         ConnectError::PasswordInTheClear => login("it asks for the password in the clear, without TLS"),
         ConnectError::UnknownMethod => login("it asks for an authentication method that is not supported (known: SCRAM-SHA-256, MD5, password over TLS)"),
         ConnectError::ServerNotProven => login("the server could not prove that it knows the password"),

@@ -1,7 +1,7 @@
 -- What the connected role can do beyond reading: one row per right, each with the statement that takes it away; or one
 -- row without a right. Takes no lock on any user object. Rights that come through PUBLIC or through another role are
 -- named where they were granted. Everything is asked of `reach`: the roles whose rights the login has or can take on
--- with SET ROLE.
+-- with SET ROLE. $1 is what the operator knows to be harmless: SECURITY DEFINER functions as `schema.name(types)`.
 WITH me AS MATERIALIZED (
     SELECT r.oid, r.rolname, r.rolsuper
     FROM pg_catalog.pg_roles r
@@ -135,6 +135,27 @@ functions AS (
         'pg_rotate_logfile_old', 'pg_start_backup', 'pg_stat_file', 'pg_stop_backup', 'pg_switch_wal',
         'pg_wal_replay_pause', 'pg_wal_replay_resume'))
 ),
+definers AS (
+    -- They run with their owner's rights, whatever this role has. One that returns a trigger cannot be called.
+    SELECT 6, format('EXECUTE on SECURITY DEFINER %s %s, owned by %I', f.kind, f.signature, f.owner)
+              || CASE g.oid WHEN 0 THEN ' (PUBLIC)' ELSE '' END,
+           format('REVOKE EXECUTE ON %s %s FROM %s;', upper(f.kind), f.signature, g.grantee)
+    FROM (SELECT p.oid, p.proowner, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl, o.rolname AS owner,
+                 CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END AS kind,
+                 format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.oidvectortypes(p.proargtypes)) AS signature
+          FROM pg_catalog.pg_proc p
+          JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+          JOIN pg_catalog.pg_roles o ON o.oid = p.proowner
+          WHERE p.prosecdef AND p.oid >= 16384
+            AND p.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
+            AND EXISTS (SELECT FROM reach r WHERE pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'))) f
+    CROSS JOIN LATERAL pg_catalog.aclexplode(f.acl) a
+    JOIN grantees g ON g.oid = a.grantee
+    WHERE a.privilege_type = 'EXECUTE'
+      AND a.grantee <> f.proowner
+      AND NOT (SELECT yes FROM is_super)
+      AND f.signature <> ALL ($1::text[])
+),
 findings AS (
     SELECT * FROM attributes
     UNION ALL SELECT * FROM inherited_attributes
@@ -146,6 +167,7 @@ findings AS (
     UNION ALL SELECT * FROM tablespaces
     UNION ALL SELECT * FROM owned
     UNION ALL SELECT * FROM functions
+    UNION ALL SELECT * FROM definers
 )
 SELECT current_user AS current_role,
        pg_catalog.pg_has_role(session_user, 'pg_read_all_stats', 'USAGE') AS sees_all_sessions,

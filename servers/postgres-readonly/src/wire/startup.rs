@@ -31,6 +31,9 @@ pub enum ConnectError {
     Refused(ServerError),
     #[error("the server asks for a password and none is configured")]
     NoPassword,
+    /// What would make the password is not there.
+    #[error("there is no password to log in with: {0}")]
+    NoCredentials(&'static str),
     /// In the clear, to a host that is not this one.
     #[error("the server asks for the password in the clear")]
     PasswordInTheClear,
