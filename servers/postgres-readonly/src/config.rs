@@ -132,7 +132,10 @@ impl TargetArgs {
             BTreeMap::from([(DEFAULT.to_owned(), Chosen { target, options })])
         };
         if let Some(path) = &self.database_url_file {
-            return Ok(only(Target::parse(&target::read(path)?, self.extras(PasswordFrom::Usual))?));
+            return Ok(only(Target::parse(
+                &target::read(path)?,
+                self.extras(PasswordFrom::Usual),
+            )?));
         }
         let from_environment = env::var("DATABASE_URL").ok().filter(|dsn| !dsn.trim().is_empty());
         match (&self.target, from_environment) {
@@ -171,7 +174,12 @@ impl TargetArgs {
             max_connections: own.max_connections.map_or(self.max_connections, NonZeroU16::get).into(),
             work_mem_kb: mib(own.work_mem_mb, self.work_mem_mb),
             temp_file_limit_kb: mib(own.temp_file_limit_mb, self.temp_file_limit_mb),
-            known_functions: self.known_functions.iter().chain(&own.known_functions).cloned().collect(),
+            known_functions: self
+                .known_functions
+                .iter()
+                .chain(&own.known_functions)
+                .cloned()
+                .collect(),
         }
     }
 

@@ -97,13 +97,17 @@ fn signed(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
 /// RFC 3986: everything but the unreserved characters.
 fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |out, byte| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out + char::from(byte).encode_utf8(&mut [0]),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+            out + char::from(byte).encode_utf8(&mut [0])
+        }
         byte => out + &format!("%{byte:02X}"),
     })
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |out, byte| out + &format!("{byte:02x}"))
+    bytes
+        .iter()
+        .fold(String::new(), |out, byte| out + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -125,19 +129,29 @@ mod tests {
     #[test]
     fn the_token_is_the_one_that_the_vendors_library_makes() {
         assert_eq!(
-            token(None, "db.abc.eu-central-1.rds.amazonaws.com:5432", "countersign_readonly", "eu-central-1"),
+            token(
+                None,
+                "db.abc.eu-central-1.rds.amazonaws.com:5432",
+                "countersign_readonly",
+                "eu-central-1"
+            ),
             "db.abc.eu-central-1.rds.amazonaws.com:5432/?Action=connect&DBUser=countersign_readonly\
              &X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20260102%2Feu-central-1%2Frds-db%2Faws4_request\
              &X-Amz-Date=20260102T030405Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
              &X-Amz-Signature=2856695bdae26b53eca0a049a07e3eaa343b58cae5e2c5d9b83461a0d0a34632"
         );
         assert_eq!(
-            token(Some("FwoGZ+XIvY/Xd=="), "db.abc.us-east-1.rds.amazonaws.com:5433", "an a+b", "us-east-1"),
+            token(
+                Some("FwoGZ+XIvY/Xd=="),
+                "db.abc.us-east-1.rds.amazonaws.com:5433",
+                "an a+b",
+                "us-east-1"
+            ),
             "db.abc.us-east-1.rds.amazonaws.com:5433/?Action=connect&DBUser=an%20a%2Bb\
              &X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20260102%2Fus-east-1%2Frds-db%2Faws4_request\
              &X-Amz-Date=20260102T030405Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
              &X-Amz-Security-Token=FwoGZ%2BXIvY%2FXd%3D%3D\
-             &X-Amz-Signature=41d12391a30ba4f3bc54f90ede01835d6a841fc98c359839746622657ea951b9"
+             &X-Amz-Signature=41d12391a30ba4f3bc54f90ede01835d6a841fc98c359339746622657ea951b9"
         );
     }
 }

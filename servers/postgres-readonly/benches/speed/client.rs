@@ -131,7 +131,13 @@ impl Client {
         let per_second = times.len() as f64 / started.elapsed().as_secs_f64();
         times.sort_by(f64::total_cmp);
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-        Figures { p50: at(0.5), p99: at(0.99), per_second, calls: times.len() as u64, failed }
+        Figures {
+            p50: at(0.5),
+            p99: at(0.99),
+            per_second,
+            calls: times.len() as u64,
+            failed,
+        }
     }
 
     fn spawn(contender: &Contender) -> Self {
@@ -145,7 +151,14 @@ impl Client {
             .unwrap_or_else(|error| panic!("{:?}: {error}", contender.command));
         let stdin = child.stdin.take().unwrap();
         let stdout = BufReader::with_capacity(1 << 16, child.stdout.take().unwrap());
-        Self { child, stdin, stdout, contender: contender.clone(), next_id: 0, last_failure: String::new() }
+        Self {
+            child,
+            stdin,
+            stdout,
+            contender: contender.clone(),
+            next_id: 0,
+            last_failure: String::new(),
+        }
     }
 
     fn handshake(&mut self) {

@@ -41,5 +41,9 @@ fn json(row: &Row) -> Vec<Value> {
         Type::TIMESTAMPTZ => row.get::<_, chrono::DateTime<chrono::Utc>>(at).to_rfc3339().into(),
         _ => Value::Null,
     };
-    row.columns().iter().enumerate().map(|(at, column)| cell(at, column.type_())).collect()
+    row.columns()
+        .iter()
+        .enumerate()
+        .map(|(at, column)| cell(at, column.type_()))
+        .collect()
 }

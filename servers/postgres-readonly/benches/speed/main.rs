@@ -43,10 +43,18 @@ pub struct Contender {
 
 fn main() {
     let flags: Vec<String> = std::env::args().skip(1).filter(|flag| flag != "--bench").collect();
-    let value = |name: &str| flags.iter().position(|flag| flag == name).and_then(|at| flags.get(at + 1));
+    let value = |name: &str| {
+        flags
+            .iter()
+            .position(|flag| flag == name)
+            .and_then(|at| flags.get(at + 1))
+    };
     let seconds = value("--seconds").map_or(2.0, |seconds| seconds.parse().unwrap());
     let time = Duration::from_secs_f64(seconds);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (_cluster, dsn) = match std::env::var("DATABASE_URL") {
         Ok(dsn) => (None, dsn),
         Err(_) => {
@@ -154,7 +162,11 @@ impl Contender {
         };
         Self {
             command: self.command.iter().map(fill).collect(),
-            env: self.env.iter().map(|(name, value)| (name.clone(), fill(value))).collect(),
+            env: self
+                .env
+                .iter()
+                .map(|(name, value)| (name.clone(), fill(value)))
+                .collect(),
             ..self.clone()
         }
     }
@@ -170,6 +182,9 @@ async fn own_cluster() -> cluster::Cluster {
     let script = String::from_utf8(script.stdout).unwrap();
     admin.batch_execute(&script).await.unwrap();
     // Peers that keep a connection per call in flight need more places than the script gives.
-    admin.batch_execute(&format!("ALTER ROLE {ROLE} CONNECTION LIMIT 40")).await.unwrap();
+    admin
+        .batch_execute(&format!("ALTER ROLE {ROLE} CONNECTION LIMIT 40"))
+        .await
+        .unwrap();
     cluster
 }

@@ -176,8 +176,7 @@ impl Opener {
                 .join(",")
         );
         let rows: Vec<role::Row> = self.ask(session, opening, Verdict::SQL, &[Some(known)]).await?;
-        let mut verdict =
-            Verdict::of(rows).ok_or_else(|| DbError::Unproven("the proof has no rows".to_owned()))?;
+        let mut verdict = Verdict::of(rows).ok_or_else(|| DbError::Unproven("the proof has no rows".to_owned()))?;
         verdict.search_path = facts.search_path.clone();
         verdict.pooled = self.pooled.load(Ordering::Relaxed) || facts.backend_pid != session.key.pid;
         if facts.settings.temp_files_are_unlimited() {

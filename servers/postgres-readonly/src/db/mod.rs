@@ -15,4 +15,4 @@ pub use reading::{Answer, Reading};
 #[cfg(test)]
 pub use role::Finding;
 pub use role::Verdict;
-pub use value::{bounded_rows, json_bytes};
+pub use value::{Rows, bounded_rows, json_bytes};

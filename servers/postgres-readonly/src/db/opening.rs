@@ -134,13 +134,24 @@ mod tests {
     #[test]
     fn limits_are_lowered_and_never_raised() {
         let limits = |pairs: &[(&str, &str)]| {
-            Limits(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+            Limits(
+                pairs
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
+            )
         };
         let options = Options::default();
-        assert_eq!(limits(&[("work_mem", "4096"), ("hash_mem_multiplier", "2")]).caps(&options), []);
+        assert_eq!(
+            limits(&[("work_mem", "4096"), ("hash_mem_multiplier", "2")]).caps(&options),
+            []
+        );
         assert_eq!(
             limits(&[("work_mem", "1048576"), ("hash_mem_multiplier", "8")]).caps(&options),
-            [("work_mem", "16384".to_owned()), ("hash_mem_multiplier", "2".to_owned())]
+            [
+                ("work_mem", "16384".to_owned()),
+                ("hash_mem_multiplier", "2".to_owned())
+            ]
         );
     }
 
@@ -148,6 +159,9 @@ mod tests {
     fn a_path_cannot_leave_its_quotes() {
         let opening = Opening::direct(&Options::default(), &Limits::default());
         let text = opening.in_path("a', true), pg_catalog.pg_sleep(1); --\\");
-        assert!(text.contains(r"E'a'', true), pg_catalog.pg_sleep(1); --\\', true)"), "{text}");
+        assert!(
+            text.contains(r"E'a'', true), pg_catalog.pg_sleep(1); --\\', true)"),
+            "{text}"
+        );
     }
 }

@@ -112,7 +112,9 @@ impl Pool {
     async fn connected(self: &Arc<Self>, place: OwnedSemaphorePermit) -> Result<Lease, DbError> {
         loop {
             // The one used last: the others may grow old and be given back.
-            let Some(mut connection) = self.idle().pop_back() else { break };
+            let Some(mut connection) = self.idle().pop_back() else {
+                break;
+            };
             if connection.is_alive().await {
                 return Ok(self.lease(connection, place));
             }
@@ -138,9 +140,9 @@ impl Pool {
         let may = self.role().is_some()
             && !self.stopped.is_cancelled()
             && refused.is_none_or(|at| at.elapsed() > AFTER_REFUSAL);
-        let counted = self
-            .count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (may && count < most).then_some(count + 1));
+        let counted = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            (may && count < most).then_some(count + 1)
+        });
         if counted.is_err() {
             return;
         }
@@ -223,7 +225,9 @@ impl Pool {
         // Those that do not end in time are dropped with the process.
         let _all = timeout(LAST_WORDS, self.places.acquire_many(all)).await;
         loop {
-            let Some(connection) = self.idle().pop_front() else { break };
+            let Some(connection) = self.idle().pop_front() else {
+                break;
+            };
             connection.close().await;
         }
     }

@@ -58,23 +58,34 @@ powers AS (
         'pg_signal_autovacuum_worker',
         'rds_superuser', 'rds_replication', 'rdsadmin', 'cloudsqlsuperuser', 'azure_pg_admin', 'alloydbsuperuser')
 ),
-relations AS (
-    SELECT 3, format('%s on %s %I.%I', string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type),
-                     CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END, n.nspname, c.relname)
-              || CASE g.oid WHEN 0 THEN ' (PUBLIC)' ELSE '' END,
-           format('REVOKE %s ON %s %I.%I FROM %s;', string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type),
-                  CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname, g.grantee)
+granted AS MATERIALIZED (
+    SELECT c.relname, c.relnamespace, c.relkind, c.relowner, c.relacl, c.relacl::text AS acl
     FROM pg_catalog.pg_class c
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
-    JOIN grantees g ON g.oid = a.grantee
     WHERE c.relacl IS NOT NULL
-      AND a.privilege_type <> 'SELECT'
+),
+rights AS MATERIALIZED (
+    -- Thousands of tables share a few lists of rights: each list is taken apart once.
+    SELECT l.acl, l.relowner, g.oid, g.grantee,
+           string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS held
+    FROM (SELECT DISTINCT ON (c.acl, c.relowner) c.acl, c.relowner, c.relacl FROM granted c) l
+    CROSS JOIN LATERAL pg_catalog.aclexplode(l.relacl) a
+    JOIN grantees g ON g.oid = a.grantee
+    WHERE a.privilege_type <> 'SELECT'
       -- The owner's own entry says nothing that ownership does not.
-      AND a.grantee <> c.relowner
-      -- UPDATE on pg_settings is SET; everybody has it.
-      AND NOT (n.nspname = 'pg_catalog' AND c.relname = 'pg_settings')
-    GROUP BY c.oid, c.relkind, n.nspname, c.relname, g.oid, g.grantee
+      AND a.grantee <> l.relowner
+    GROUP BY l.acl, l.relowner, g.oid, g.grantee
+),
+relations AS (
+    SELECT 3, format('%s on %s %I.%I', r.held, CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END,
+                     n.nspname, c.relname)
+              || CASE r.oid WHEN 0 THEN ' (PUBLIC)' ELSE '' END,
+           format('REVOKE %s ON %s %I.%I FROM %s;', r.held,
+                  CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname, r.grantee)
+    FROM rights r
+    JOIN granted c ON c.acl = r.acl AND c.relowner = r.relowner
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    -- UPDATE on pg_settings is SET; everybody has it.
+    WHERE NOT (n.nspname = 'pg_catalog' AND c.relname = 'pg_settings')
 ),
 columns AS (
     SELECT 3, format('%s on columns of %I.%I', string_agg(DISTINCT a.privilege_type, ', '), n.nspname, c.relname),
@@ -118,6 +129,10 @@ owned AS (
     JOIN reach r ON r.oid = o.refobjid
     LEFT JOIN pg_catalog.pg_database d ON d.oid = o.dbid
     WHERE o.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND o.deptype = 'o' AND NOT (SELECT yes FROM is_super)
+      -- Temporary tables of other sessions of the same role, as behind a pooler, end with those.
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
+                      WHERE o.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = o.objid AND c.relpersistence = 't'
+                        AND d.datname = pg_catalog.current_database())
     GROUP BY r.rolname, d.datname
 ),
 functions AS (

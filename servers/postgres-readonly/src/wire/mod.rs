@@ -12,7 +12,7 @@ mod session;
 mod startup;
 mod stream;
 
-pub use fields::{Column, ServerError};
+pub use fields::{Column, ServerError, TextRow};
 pub use session::{Call, Flight, Session};
 pub use startup::{ConnectError, Login};
 pub use stream::{Endpoint, Host, Tls};

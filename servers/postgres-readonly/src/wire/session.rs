@@ -328,7 +328,9 @@ fn encode(call: Call<'_>, out: &mut BytesMut) -> std::io::Result<()> {
         frontend::sync(out);
         return Ok(());
     }
-    let Call { begin, prologue, setup, .. } = call;
+    let Call {
+        begin, prologue, setup, ..
+    } = call;
     frontend::query(&format!("{begin}; {prologue}; {setup}"), out)?;
     encode_statement(call, out)?;
     frontend::sync(out);

@@ -23,6 +23,8 @@ use super::{
 pub enum ConnectError {
     #[error("the database does not answer")]
     Unreachable(#[source] io::Error),
+    #[error("the server's name cannot be resolved")]
+    UnknownHost(#[source] io::Error),
     #[error("the server does not offer TLS")]
     TlsRefused,
     #[error("TLS failed")]
