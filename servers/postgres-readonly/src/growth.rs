@@ -49,7 +49,7 @@ impl StoredBefore {
         if window >= BASE_HOLDS {
             *before = Some(now.clone());
         }
-        (window >= MIN_WINDOW).then(|| Growth {
+        (window >= MIN_WINDOW).then_some(Growth {
             before: base,
             now: now.amounts,
             over_s: window.as_secs_f64(),

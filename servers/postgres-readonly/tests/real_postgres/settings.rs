@@ -19,7 +19,7 @@ async fn what_deviates_is_told_with_its_source_and_no_secret_with_it() {
         "ALTER SYSTEM SET max_connections = 60",
         "ALTER SYSTEM SET log_min_duration_statement = '2s'",
         "ALTER SYSTEM SET primary_conninfo = 'host=db user=rep password=hunter2'",
-        "ALTER SYSTEM SET archive_command = 'PGPASSWORD=hunter2 push postgres://a:hunter2@b/c %p'",
+        "ALTER SYSTEM SET restore_command = 'PGPASSWORD=hunter2 push postgres://a:hunter2@b/c %p'",
         "ALTER SYSTEM SET ssl_passphrase_command = 'echo hunter2'",
         "ALTER ROLE app SET synchronous_commit = off",
         "ALTER DATABASE postgres SET app.jwt_secret = 'hunter2'",
@@ -78,15 +78,14 @@ async fn what_deviates_is_told_with_its_source_and_no_secret_with_it() {
 
     let names = [
         "primary_conninfo",
-        "archive_command",
+        "restore_command",
         "ssl_passphrase_command",
-        "app.jwt_secret",
         "no_such",
     ];
     let full = mcp.ok("settings", json!({"names": names})).await;
     let value = |name: &str| named(&full["settings"], name).unwrap()["value"].clone();
     assert_eq!(value("primary_conninfo"), "host=db user=rep password=***");
-    assert_eq!(value("archive_command"), "PGPASSWORD=*** push postgres://a:***@b/c %p");
+    assert_eq!(value("restore_command"), "PGPASSWORD=*** push postgres://a:***@b/c %p");
     assert_eq!(value("ssl_passphrase_command"), "***");
     assert_eq!(full["unknown"], json!(["no_such"]));
     let like = mcp.ok("settings", json!({"like": "%vacuum_cost%"})).await;

