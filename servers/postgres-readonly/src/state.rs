@@ -6,6 +6,7 @@ use kit::{CallContext, ToolError};
 
 use crate::{
     db::{Bounds, Database, DbError, Read, Reading},
+    growth::StoredBefore,
     guard::Catalog,
 };
 
@@ -23,6 +24,8 @@ pub struct Source {
     pub name: Option<String>,
     pub db: Database,
     pub catalog: Catalog,
+    /// How much was stored when that was last asked: growth is told against it.
+    pub stored: StoredBefore,
 }
 
 impl State {
@@ -33,6 +36,7 @@ impl State {
                 name: several.then(|| name.clone()),
                 db,
                 catalog: Catalog::default(),
+                stored: StoredBefore::default(),
             };
             (name, Arc::new(source))
         });
@@ -68,11 +72,15 @@ impl Source {
         max_rows: u32,
         call: &CallContext,
     ) -> Result<Reading, ToolError> {
-        let bounds = Bounds {
+        self.read(Read::own(sql, parameters, self.bounds(max_rows)), call).await
+    }
+
+    /// Returns how much one of the tools' own statements may bring.
+    pub fn bounds(&self, max_rows: u32) -> Bounds {
+        Bounds {
             max_rows,
             max_bytes: MAX_OWN_BYTES,
-        };
-        self.read(Read::own(sql, parameters, bounds), call).await
+        }
     }
 
     /// Runs one statement, of ours or admitted by the guard.

@@ -15,6 +15,8 @@ SELECT a.pid,
        a.wait_event,
        a.backend_type,
        a.datname,
+       age(a.backend_xid)::bigint AS backend_xid_age,
+       age(a.backend_xmin)::bigint AS xmin_age,
        left(a.query, 600) AS query,
        count(*) OVER () AS total
 FROM pg_stat_activity a

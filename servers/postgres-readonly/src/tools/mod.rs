@@ -1,18 +1,24 @@
 //! One tool, one file; its SQL lies in queries/ under the same name.
 
 mod blocking_tree;
-mod connection_use;
 mod ddl_waiters;
+mod overview;
 mod query;
-mod server_identity;
+mod replication;
 mod sessions;
+mod settings;
+mod storage;
+mod vacuum_horizon;
 
 pub use blocking_tree::BlockingTree;
-pub use connection_use::ConnectionUse;
 pub use ddl_waiters::DdlWaiters;
+pub use overview::Overview;
 pub use query::Query;
-pub use server_identity::ServerIdentity;
+pub use replication::Replication;
 pub use sessions::Sessions;
+pub use settings::Settings;
+pub use storage::Storage;
+pub use vacuum_horizon::VacuumHorizon;
 
 use schemars::JsonSchema;
 use serde::Deserialize;

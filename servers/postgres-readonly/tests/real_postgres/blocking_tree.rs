@@ -72,7 +72,7 @@ async fn a_blocking_tree_has_its_root_and_its_chain() {
         (&json!(1), &json!(root.pid)),
         "{idle:#}"
     );
-    let identity = mcp.ok("server_identity", json!({})).await;
+    let identity = mcp.ok("overview", json!({})).await;
     let number: i64 = admin
         .query_one("SELECT system_identifier FROM pg_control_system()", &[])
         .await
@@ -193,9 +193,12 @@ async fn a_waiting_schema_change_is_shown_with_its_queue_and_stops_no_tool() {
     for tool in [
         "sessions",
         "blocking_tree",
-        "connection_use",
         "ddl_waiters",
-        "server_identity",
+        "overview",
+        "replication",
+        "settings",
+        "storage",
+        "vacuum_horizon",
     ] {
         mcp.ok(tool, json!({})).await;
     }

@@ -87,13 +87,56 @@ impl Cluster {
         append(&data.join("postgresql.conf"), &conf);
         fs::write(
             data.join("pg_hba.conf"),
-            "host all locked 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n",
+            "host all locked 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n",
         )
         .unwrap();
         cluster.start_again().await;
         let admin = cluster.connect("postgres", "setup").await;
         admin.batch_execute("CREATE ROLE app LOGIN").await.unwrap();
         cluster
+    }
+
+    /// Starts a streaming standby of this cluster, over the slot `slot`.
+    pub async fn standby(&self, slot: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("postgres-readonly-").tempdir().unwrap();
+        if is_root() {
+            let owned = Command::new("chown")
+                .arg("postgres:postgres")
+                .arg(folder.path())
+                .status()
+                .unwrap();
+            assert!(owned.success());
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let standby = Self {
+            folder,
+            binaries: self.binaries.clone(),
+            port,
+        };
+        let data = standby.data();
+        let source = format!(
+            "host=127.0.0.1 port={} user=postgres application_name={slot}",
+            self.port
+        );
+        standby.run(
+            "pg_basebackup",
+            &[
+                "-D",
+                data.to_str().unwrap(),
+                "-d",
+                &source,
+                "-R",
+                "-C",
+                "-S",
+                slot,
+                "-c",
+                "fast",
+                "-N",
+            ],
+        );
+        append(&data.join("postgresql.conf"), &format!("port = {port}\n"));
+        standby.start_again().await;
+        standby
     }
 
     pub async fn start_again(&self) {

@@ -63,7 +63,7 @@ async fn a_database_that_is_down_or_says_no_is_told_in_one_sentence() {
     let dsn = cluster.dsn(READER);
     let code_of = async |dsn: &str| {
         let mut mcp = Mcp::start(dsn, &[]).await;
-        let refusal = mcp.refused("server_identity", json!({})).await;
+        let refusal = mcp.refused("overview", json!({})).await;
         let (_, stderr) = mcp.end().await;
         assert!(
             !stderr.contains("hunter2") && !refusal.to_string().contains("hunter2"),
@@ -83,19 +83,16 @@ async fn a_database_that_is_down_or_says_no_is_told_in_one_sentence() {
     assert_eq!(code_of(&format!("{dsn}?sslmode=require")).await, "tls_failed");
     Mcp::start(&locked("open%20sesame"), &[])
         .await
-        .ok("server_identity", json!({}))
+        .ok("overview", json!({}))
         .await;
 
     let mut mcp = Mcp::start(&dsn, &[]).await;
-    mcp.ok("server_identity", json!({})).await;
+    mcp.ok("overview", json!({})).await;
     drop(admin);
     cluster.stop();
-    assert_eq!(
-        mcp.refused("server_identity", json!({})).await["code"],
-        "database_unreachable"
-    );
+    assert_eq!(mcp.refused("overview", json!({})).await["code"], "database_unreachable");
     cluster.start_again().await;
-    mcp.ok("server_identity", json!({})).await;
+    mcp.ok("overview", json!({})).await;
 
     let faulty = |dsn: &str| mcp::stdout(&[], &[("DATABASE_URL", dsn)]);
     for dsn in [

@@ -73,7 +73,7 @@ async fn every_reason_not_to_connect_is_one_sentence_with_a_code_and_a_hint() {
         ),
     ] {
         let mut server = Mcp::start(&dsn, &[]).await;
-        let refusal = server.refused("server_identity", json!({})).await;
+        let refusal = server.refused("overview", json!({})).await;
         assert_eq!(refusal["code"], code, "{refusal:#}");
         let sentence = refusal["message"].as_str().unwrap();
         assert!(!sentence.contains('\n') && !sentence.is_empty(), "{sentence}");

@@ -9,7 +9,12 @@ pub const READER: &str = "reader";
 
 /// A cluster with a table and the role that `setup-sql` prints, which may also read tables.
 pub async fn with_reader() -> (Cluster, Pg) {
-    let cluster = Cluster::start(&[]).await;
+    with_reader_and(&[]).await
+}
+
+/// The same, with lines for the configuration file.
+pub async fn with_reader_and(settings: &[&str]) -> (Cluster, Pg) {
+    let cluster = Cluster::start(settings).await;
     let admin = cluster.connect("postgres", "admin").await;
     admin
         .batch_execute(&mcp::stdout(&["setup-sql", "--role", READER], &[]).1)
@@ -25,6 +30,13 @@ pub async fn with_reader() -> (Cluster, Pg) {
         .await
         .unwrap();
     (cluster, admin)
+}
+
+/// Uses up so many transaction ids.
+pub async fn burn_transactions(admin: &Pg, transactions: u32) {
+    let burn =
+        format!("DO $$BEGIN FOR i IN 1..{transactions} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END$$");
+    admin.batch_execute(&burn).await.unwrap();
 }
 
 /// Waits until so many sessions wait for a lock.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     mcp::Mcp,
-    scene::{READER, with_reader},
+    scene::{READER, burn_transactions, with_reader},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -12,12 +12,14 @@ async fn the_application_that_fills_the_server_comes_first() {
     let (cluster, _admin) = with_reader().await;
     let mut mcp = Mcp::start(&cluster.dsn(READER), &[]).await;
     // The connection is held from before the storm.
-    mcp.ok("connection_use", json!({})).await;
+    mcp.ok("sessions", json!({})).await;
     let mut leaked = Vec::new();
     for _ in 0..40 {
         leaked.push(cluster.connect("app", "leaky").await);
     }
-    let answer = mcp.ok("connection_use", json!({})).await;
+    let answer = mcp.ok("sessions", json!({"groups_only": true})).await;
+    assert_eq!(answer["sessions"], json!([]));
+    let answer = answer["connections"].clone();
     let group = &answer["groups"][0];
     assert_eq!(
         (&group["usename"], &group["application_name"]),
@@ -50,14 +52,43 @@ async fn the_application_that_fills_the_server_comes_first() {
     while let Ok(session) = cluster.try_connect("app", "leaky").await {
         leaked.push(session);
     }
-    assert!(mcp.ok("connection_use", json!({})).await["used_pct"].as_u64().unwrap() >= 90);
+    let full = mcp.ok("sessions", json!({"groups_only": true})).await;
+    assert!(full["connections"]["used_pct"].as_u64().unwrap() >= 90, "{full:#}");
     let late = Mcp::start(&cluster.dsn(READER), &[])
         .await
-        .refused("connection_use", json!({}))
+        .refused("sessions", json!({}))
         .await;
     assert_eq!(
         (&late["code"], &late["retryable"]),
         (&json!("too_many_connections"), &json!(true)),
         "{late:#}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_shows_how_many_transactions_it_holds() {
+    let (cluster, admin) = with_reader().await;
+    let writer = cluster.connect("postgres", "writer").await;
+    writer
+        .batch_execute("BEGIN; UPDATE public.orders SET state = 'held' WHERE id = 1")
+        .await
+        .unwrap();
+    let reading = cluster.connect("postgres", "snapshot").await;
+    reading
+        .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM public.orders LIMIT 1")
+        .await
+        .unwrap();
+    burn_transactions(&admin, 50).await;
+    let mut mcp = Mcp::start(&cluster.dsn(READER), &[]).await;
+    let answer = mcp.ok("sessions", json!({"state": "idle in transaction"})).await;
+    let of = |application: &str| {
+        let mut sessions = answer["sessions"].as_array().unwrap().iter();
+        sessions
+            .find(|session| session["application_name"] == application)
+            .unwrap()
+    };
+    let held = |value: &serde_json::Value| value.as_i64().is_some_and(|age| (50..60).contains(&age));
+    assert!(held(&of("writer")["backend_xid_age"]), "{answer:#}");
+    assert!(held(&of("snapshot")["xmin_age"]), "{answer:#}");
+    assert_eq!(of("snapshot")["backend_xid_age"], json!(null));
 }

@@ -43,22 +43,22 @@ async fn one_server_reads_all_its_targets() {
         ("filed", "postgres"),
         ("printed", "postgres"),
     ] {
-        let identity = mcp.ok("server_identity", json!({"target": target})).await;
+        let identity = mcp.ok("overview", json!({"target": target})).await;
         assert_eq!(
             (&identity["database"], &identity["target"]),
             (&json!(database), &json!(target))
         );
     }
     assert_eq!(
-        mcp.refused("server_identity", json!({})).await["code"],
+        mcp.refused("overview", json!({})).await["code"],
         "unknown_target"
     );
     assert_eq!(
-        mcp.refused("server_identity", json!({"target": "third"})).await["code"],
+        mcp.refused("overview", json!({"target": "third"})).await["code"],
         "unknown_target"
     );
     let mut only = Mcp::start("", &["--config", &config, "--target", "second"]).await;
-    assert_eq!(only.ok("server_identity", json!({})).await["database"], "second");
+    assert_eq!(only.ok("overview", json!({})).await["database"], "second");
 
     let (code, shown) = mcp::stdout(&["--config", &config, "--print-config"], &[]);
     assert_eq!(code, 0);

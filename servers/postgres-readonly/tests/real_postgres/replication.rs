@@ -1,0 +1,112 @@
+//! `replication` on a primary and on its streaming standby.
+
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::eventually,
+    mcp::Mcp,
+    scene::{READER, with_reader_and},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_its_slot_and_its_lag_are_seen_from_both_ends() {
+    let (cluster, admin) = with_reader_and(&["wal_level = logical"]).await;
+    let standby = cluster.standby("follower").await;
+    for statement in [
+        "SELECT pg_create_logical_replication_slot('left_behind', 'pgoutput')",
+        "CREATE PUBLICATION all_orders FOR TABLE public.orders",
+        "CREATE SUBSCRIPTION elsewhere CONNECTION 'host=nowhere password=hunter2' PUBLICATION p WITH (connect = false)",
+        "ALTER SYSTEM SET synchronous_standby_names = 'follower'",
+        "SELECT pg_reload_conf()",
+    ] {
+        admin.batch_execute(statement).await.unwrap();
+    }
+    let mut primary = Mcp::start(&cluster.dsn(READER), &[]).await;
+    let mut answer = Value::Null;
+    eventually("the standby is synchronous", async || {
+        answer = primary.ok("replication", json!({})).await;
+        answer["synchronous_satisfied"] == true
+    })
+    .await;
+    let follower = &answer["standbys"][0];
+    assert_eq!(
+        (
+            &follower["application_name"],
+            &follower["state"],
+            &follower["sync_state"]
+        ),
+        (&json!("follower"), &json!("streaming"), &json!("sync")),
+        "{answer:#}"
+    );
+    assert!(follower["pid"].is_i64() && follower["backend_start"].is_string());
+    let slot = |answer: &Value, name: &str| {
+        let mut slots = answer["slots"].as_array().unwrap().iter();
+        slots.find(|slot| slot["slot_name"] == name).unwrap().clone()
+    };
+    let physical = slot(&answer, "follower");
+    assert_eq!(
+        (&physical["slot_type"], &physical["active"], &physical["active_pid"]),
+        (&json!("physical"), &json!(true), &follower["pid"])
+    );
+    let logical = slot(&answer, "left_behind");
+    assert_eq!(
+        (&logical["plugin"], &logical["active"], &logical["database"]),
+        (&json!("pgoutput"), &json!(false), &json!("postgres"))
+    );
+    assert!(logical["retained_wal_bytes"].as_i64().unwrap() > 0 && logical["catalog_xmin_age"].is_i64());
+    assert_eq!(
+        (&answer["publications"], &answer["subscriptions"][0]["enabled"]),
+        (&json!(1), &json!(false)),
+        "{answer:#}"
+    );
+    let codes: Vec<_> = answer["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| &finding["code"])
+        .collect();
+    assert_eq!(codes, [&json!("slot_inactive")], "{answer:#}");
+    assert!(answer["wal"]["bytes_per_s"].is_i64() && !answer.to_string().contains("hunter2"));
+
+    // Replay stands still: what is written meanwhile is the lag.
+    let other = standby.connect("postgres", "operator").await;
+    other.batch_execute("SELECT pg_wal_replay_pause()").await.unwrap();
+    admin
+        .batch_execute("INSERT INTO public.orders SELECT g FROM generate_series(1000, 21000) g")
+        .await
+        .unwrap();
+    let mut secondary = Mcp::start(&standby.dsn(READER), &[]).await;
+    eventually("the lag is seen on both sides", async || {
+        answer = secondary.ok("replication", json!({})).await;
+        let there = primary.ok("replication", json!({})).await["standbys"][0]["replay_lag_bytes"].clone();
+        let lag = |value: &Value| value.as_i64().is_some_and(|bytes| bytes > 100_000);
+        lag(&answer["receiver"]["replay_lag_bytes"]) && lag(&there) && answer["receiver"]["replay_paused"] == true
+    })
+    .await;
+    assert_eq!(
+        (
+            &answer["in_recovery"],
+            &answer["receiver"]["status"],
+            &answer["receiver"]["slot_name"]
+        ),
+        (&json!(true), &json!("streaming"), &json!("follower"))
+    );
+    assert!(answer["receiver"]["conflicts"]["snapshot"].is_i64(), "{answer:#}");
+    assert_eq!(answer["findings"][0]["code"], "replay_paused", "{answer:#}");
+    let overview = secondary.ok("overview", json!({})).await;
+    assert_eq!(overview["in_recovery"], true);
+    for tool in ["sessions", "settings", "storage", "vacuum_horizon", "blocking_tree"] {
+        secondary.ok(tool, json!({})).await;
+    }
+
+    // A standby that goes away leaves a slot that keeps WAL, and commits that wait.
+    other.batch_execute("SELECT pg_wal_replay_resume()").await.unwrap();
+    drop(standby);
+    eventually("the primary misses it", async || {
+        answer = primary.ok("replication", json!({})).await;
+        answer["synchronous_satisfied"] == false
+    })
+    .await;
+    assert_eq!(answer["findings"][0]["code"], "no_synchronous_standby", "{answer:#}");
+    assert_eq!(slot(&answer, "follower")["active"], false);
+}
