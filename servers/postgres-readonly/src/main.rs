@@ -2,19 +2,22 @@
 
 mod config;
 mod db;
+mod ddl;
 mod doctor;
 mod dsn;
 mod facts;
 mod growth;
 mod guard;
 mod inquiry;
-mod lock_graph;
+mod locks;
 mod masked;
 mod pgpass;
+mod relation;
 mod risks;
 mod serve;
 mod setup_sql;
 mod state;
+mod tables;
 mod target;
 mod tls;
 mod tools;
