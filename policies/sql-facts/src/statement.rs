@@ -1,5 +1,6 @@
 //! One parsed statement: its canonical text, its parse tree, and the facts read from that tree.
 
+use prost::Message;
 use serde_json::Value;
 
 use crate::facts::Facts;
@@ -7,6 +8,9 @@ use crate::{parser, tree, walk};
 
 /// The longest text that is parsed, in bytes.
 pub const MAX_STATEMENT_BYTES: usize = 65_536;
+
+/// The most bytes that a parse tree may have in its packed form, unless the caller sets less.
+pub const MAX_PACKED_BYTES: usize = 1 << 20;
 
 /// Exactly one statement that PostgreSQL's grammar accepts. What it holds was read from the canonical text,
 /// which parses to the same tree as the text that was offered: what was judged is what is sent.
@@ -19,9 +23,15 @@ pub struct Statement {
 
 impl Statement {
     /// Returns the statement that `sql` holds. Refuses NUL bytes, texts over [`MAX_STATEMENT_BYTES`], whatever the
-    /// grammar refuses, none or several statements, trees deeper than the parser's bound, and any statement whose
+    /// grammar refuses, none or several statements, trees larger than [`MAX_PACKED_BYTES`] or deeper than the parser's bound, and any statement whose
     /// canonical text would not parse back to the same tree.
     pub fn parse(sql: &str) -> Result<Self, ParseError> {
+        Self::parse_within(sql, MAX_PACKED_BYTES)
+    }
+
+    /// Does the same with a bound of the caller's on the packed tree, in bytes: about 13 for each item of an IN list. Unfolded
+    /// and judged, a tree takes some hundred times as much memory.
+    pub fn parse_within(sql: &str, max_packed: usize) -> Result<Self, ParseError> {
         if sql.len() > MAX_STATEMENT_BYTES {
             return Err(ParseError::TooLong { bytes: sql.len() });
         }
@@ -34,8 +44,15 @@ impl Statement {
             1 => {}
             count => return Err(ParseError::Several { count }),
         }
-        let canonical = parser::deparse(&parsed)?;
+        let packed = parsed.encoded_len();
+        if packed > max_packed {
+            return Err(ParseError::TooComplex {
+                packed,
+                max: max_packed,
+            });
+        }
         let tree = tree::of(&parsed)?;
+        let canonical = parser::deparse(&parsed)?;
         if tree::of(&parser::parse(&canonical)?)? != tree {
             return Err(ParseError::Unfaithful { canonical });
         }
@@ -67,6 +84,8 @@ pub enum ParseError {
     NulByte,
     #[error("statement has {bytes} bytes, more than {MAX_STATEMENT_BYTES}")]
     TooLong { bytes: usize },
+    #[error("statement is too complex: its parse tree has {packed} bytes, more than {max}")]
+    TooComplex { packed: usize, max: usize },
     #[error("not SQL: {message}")]
     Syntax { message: String },
     #[error("no statement in the text")]
@@ -88,6 +107,7 @@ impl ParseError {
         match self {
             Self::NulByte => "nul_byte",
             Self::TooLong { .. } => "statement_too_long",
+            Self::TooComplex { .. } => "statement_too_complex",
             Self::Syntax { .. } => "syntax_error",
             Self::Empty => "no_statement",
             Self::Several { .. } => "several_statements",

@@ -16,7 +16,12 @@ use rmcp::{
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::{CallContext, Resources, ServerInfo, ToolError, metrics::Metrics, outcome, registry::Registry};
+use crate::{
+    CallContext, Resources, ServerInfo, ToolError,
+    metrics::Metrics,
+    outcome::{self, Structured},
+    registry::Registry,
+};
 
 /// Where the protocol wants the server's name in every result.
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
@@ -30,8 +35,16 @@ const VERSIONS: &[ProtocolVersion] = &[
     ProtocolVersion::V_2026_07_28,
 ];
 
-/// One server's answers. Cloned per connection.
-pub struct Handler<S>(Arc<Inner<S>>);
+/// How many of them one caller may have under way where there may be others; the rest stays free for those.
+const MAX_CALLS_PER_CALLER: usize = 24;
+
+/// One server's answers, to one caller.
+pub struct Handler<S> {
+    inner: Arc<Inner<S>>,
+    /// Calls that this caller may still start.
+    share: Arc<Semaphore>,
+    structured: Structured,
+}
 
 struct Inner<S> {
     info: ServerInfo,
@@ -47,35 +60,57 @@ impl<S> Handler<S> {
     pub fn new(info: ServerInfo, state: Arc<S>, tools: Registry<S>, resources: Option<Box<dyn Resources<S>>>) -> Self {
         let metrics = Arc::new(Metrics::new(info.name));
         let slots = Semaphore::new(MAX_CALLS_AT_ONCE);
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             info,
             state,
             tools,
             resources,
             metrics,
             slots,
-        }))
+        });
+        Self {
+            inner,
+            share: Arc::new(Semaphore::new(MAX_CALLS_PER_CALLER)),
+            structured: Structured::Value,
+        }
+    }
+
+    /// For the only caller there is.
+    pub fn for_pipes(self) -> Self {
+        Self {
+            share: Arc::new(Semaphore::new(MAX_CALLS_AT_ONCE)),
+            structured: Structured::FromText,
+            ..self
+        }
+    }
+
+    /// For one more caller, whose calls are counted apart.
+    pub fn for_caller(&self) -> Self {
+        Self {
+            share: Arc::new(Semaphore::new(MAX_CALLS_PER_CALLER)),
+            ..self.clone()
+        }
     }
 
     pub fn metrics(&self) -> Arc<Metrics> {
-        self.0.metrics.clone()
+        self.inner.metrics.clone()
     }
 
     /// Waits until no call is under way.
     pub async fn idle(&self) {
         // The semaphore is never closed, so the only outcome is that all slots are free.
-        let _all = self.0.slots.acquire_many(MAX_CALLS_AT_ONCE as u32).await;
+        let _all = self.inner.slots.acquire_many(MAX_CALLS_AT_ONCE as u32).await;
     }
 
     fn implementation(&self) -> Implementation {
-        Implementation::new(self.0.info.name, self.0.info.version)
+        Implementation::new(self.inner.info.name, self.inner.info.version)
     }
 
     fn meta(&self) -> MetaObject {
         let mut meta = MetaObject::new();
         meta.insert(
             SERVER_INFO.to_owned(),
-            json!({"name": self.0.info.name, "version": self.0.info.version}),
+            json!({"name": self.inner.info.name, "version": self.inner.info.version}),
         );
         meta
     }
@@ -83,7 +118,11 @@ impl<S> Handler<S> {
 
 impl<S> Clone for Handler<S> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self {
+            inner: self.inner.clone(),
+            share: self.share.clone(),
+            structured: self.structured,
+        }
     }
 }
 
@@ -97,7 +136,7 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
             .build();
         let mut info = InitializeResult::new(capabilities)
             .with_server_info(self.implementation())
-            .with_instructions(self.0.info.instructions)
+            .with_instructions(self.inner.info.instructions)
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE);
         info.meta = Some(self.meta());
         info
@@ -125,7 +164,7 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
     }
 
     fn get_tool(&self, name: &str) -> Option<rmcp::model::Tool> {
-        self.0.tools.get(name).map(|entry| entry.definition.clone())
+        self.inner.tools.get(name).map(|entry| entry.definition.clone())
     }
 
     async fn list_tools(
@@ -134,7 +173,7 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         refuse_cursor(request)?;
-        let mut result = ListToolsResult::with_all_items(self.0.tools.definitions());
+        let mut result = ListToolsResult::with_all_items(self.inner.tools.definitions());
         result.ttl_ms = Some(LIST_TTL_MS);
         result.cache_scope = Some(CacheScope::Public);
         result.meta = Some(self.meta());
@@ -146,24 +185,24 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(entry) = self.0.tools.get(&request.name) else {
+        let Some(entry) = self.inner.tools.get(&request.name) else {
             return Err(ErrorData::invalid_params("unknown tool", None));
         };
         let call = CallContext::of(&context);
         let started = Instant::now();
-        let outcome = match self.0.slots.try_acquire() {
-            Ok(_slot) => {
+        let outcome = match (self.share.try_acquire(), self.inner.slots.try_acquire()) {
+            (Ok(_share), Ok(_slot)) => {
                 entry
-                    .call(&self.0.state, request.arguments.unwrap_or_default(), &call)
+                    .call(&self.inner.state, request.arguments.unwrap_or_default(), &call)
                     .await
             }
-            Err(_) => Err(ToolError::new("busy", "too many calls at once")
+            _ => Err(ToolError::new("busy", "too many calls at once")
                 .retryable()
                 .hint("try again in a second")),
         };
         let elapsed = started.elapsed();
         let code = outcome.as_ref().map_or_else(|error| error.code, |_| "ok");
-        self.0.metrics.record(&entry.definition.name, code, elapsed);
+        self.inner.metrics.record(&entry.definition.name, code, elapsed);
         tracing::info!(
             tool = %entry.definition.name,
             outcome = code,
@@ -171,7 +210,7 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
             trace_id = call.trace_id(),
             "call answered"
         );
-        Ok(outcome::to_result(&outcome, self.meta()).into())
+        Ok(outcome::to_result(outcome, self.structured, self.meta()).into())
     }
 
     async fn list_prompts(
@@ -202,8 +241,8 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         refuse_cursor(request)?;
-        let entries = match &self.0.resources {
-            Some(resources) => resources.list(&self.0.state).await.map_err(protocol_error)?,
+        let entries = match &self.inner.resources {
+            Some(resources) => resources.list(&self.inner.state).await.map_err(protocol_error)?,
             None => Vec::new(),
         };
         let items = entries.into_iter().map(|entry| {
@@ -224,7 +263,7 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         refuse_cursor(request)?;
-        let templates = self.0.resources.as_ref().map(|resources| resources.templates());
+        let templates = self.inner.resources.as_ref().map(|resources| resources.templates());
         let items = templates.into_iter().flatten().map(|template| {
             rmcp::model::ResourceTemplate::new(template.uri_template, template.name)
                 .with_description(template.description)
@@ -242,9 +281,9 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let body = match &self.0.resources {
+        let body = match &self.inner.resources {
             Some(resources) => resources
-                .read(&self.0.state, &request.uri)
+                .read(&self.inner.state, &request.uri)
                 .await
                 .map_err(protocol_error)?,
             None => None,

@@ -124,7 +124,7 @@ fn router<S: Send + Sync + 'static>(
         .with_cancellation_token(close_streams.clone());
     let sessions = Arc::new(LocalSessionManager::default());
     let metrics = handler.metrics();
-    let mcp = StreamableHttpService::new(move || Ok(handler.clone()), sessions.clone(), config);
+    let mcp = StreamableHttpService::new(move || Ok(handler.for_caller()), sessions.clone(), config);
     let mcp = Router::new()
         .route_service("/mcp", mcp)
         .layer(middleware::from_fn_with_state(sessions, limit_sessions));

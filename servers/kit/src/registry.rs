@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, marker::PhantomData, panic::AssertUnwindSafe, s
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use rmcp::model::{self, JsonObject, ToolAnnotations};
-use serde_json::Value;
 
 use crate::{CallContext, Tool, ToolError, arguments, outcome, schema, text};
 
@@ -51,8 +50,8 @@ impl<S: Send + Sync + 'static> Registry<S> {
 }
 
 impl<S: Send + Sync + 'static> Entry<S> {
-    /// Calls the tool within its bounds: names and types of arguments, deadline, size of the result.
-    pub async fn call(&self, state: &S, arguments: JsonObject, call: &CallContext) -> Result<Value, ToolError> {
+    /// Calls the tool within its bounds: names and types of arguments, deadline, size of the result. Returns JSON.
+    pub async fn call(&self, state: &S, arguments: JsonObject, call: &CallContext) -> Result<String, ToolError> {
         let work =
             AssertUnwindSafe(self.tool.call(state, arguments, &self.definition.input_schema, call)).catch_unwind();
         let mut work = std::pin::pin!(work);
@@ -119,7 +118,7 @@ trait AnyTool<S>: Send + Sync {
         arguments: JsonObject,
         schema: &JsonObject,
         call: &CallContext,
-    ) -> Result<Value, ToolError>;
+    ) -> Result<String, ToolError>;
 }
 
 struct Typed<T>(PhantomData<fn() -> T>);
@@ -136,11 +135,9 @@ impl<T: Tool> AnyTool<T::State> for Typed<T> {
         arguments: JsonObject,
         schema: &JsonObject,
         call: &CallContext,
-    ) -> Result<Value, ToolError> {
+    ) -> Result<String, ToolError> {
         let input = arguments::parse::<T::Input>(arguments, schema)?;
         let output = T::call(state, input, call).await?;
-        let value = serde_json::to_value(output)
-            .map_err(|_| ToolError::new("internal", "the result could not be written as JSON"))?;
-        outcome::within_budget(value, T::max_result_bytes())
+        outcome::written(&output, T::max_result_bytes())
     }
 }

@@ -1,21 +1,19 @@
 //! Serves MCP on stdin and stdout, for a client that started this process.
 
 use rmcp::{
-    ServerHandler,
     service::{QuitReason, ServerInitializeError, serve_server_with_ct},
-    transport::{async_rw::AsyncRwTransport, io::stdio_pipes},
+    transport::io::stdio_pipes,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{ExitCode, guard::MAX_BODY_BYTES};
+use crate::{ExitCode, guard::MAX_BODY_BYTES, handler::Handler, pipe::Pipes};
 
 /// Serves until the client closes stdin or `stop` fires; both are a clean end, whenever they come.
-pub async fn serve(handler: impl ServerHandler, stop: CancellationToken) -> ExitCode {
+pub async fn serve<S: Send + Sync + 'static>(handler: Handler<S>, stop: CancellationToken) -> ExitCode {
     let (stdin, stdout) = stdio_pipes();
-    // A longer line is dropped; the connection stays.
-    let transport = AsyncRwTransport::new(stdin, stdout).with_max_line_length(MAX_BODY_BYTES);
+    let transport = Pipes::new(stdin, stdout, MAX_BODY_BYTES);
     // Clients probe a server with `server/discover` and leave: rmcp calls that a failed start.
-    let running = match serve_server_with_ct(handler, transport, stop).await {
+    let running = match serve_server_with_ct(handler.for_pipes(), transport, stop).await {
         Ok(running) => running,
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => return ExitCode::Done,
         Err(ServerInitializeError::ExpectedInitializeRequest(_)) => {

@@ -1,10 +1,19 @@
 //! Makes text that an outsider may have written safe to carry: query texts, application names, log lines.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error};
 
 /// Returns `text` without control, bidirectional and invisible characters (line feed and tab stay), at most `max_chars`
 /// characters long; a cut is shown by a closing `…`, which counts.
 pub fn clean(text: &str, max_chars: usize) -> String {
+    cleaned(text, max_chars).into_owned()
+}
+
+/// Does what [`clean`] does, without a copy where there is nothing to take away.
+pub fn cleaned(text: &str, max_chars: usize) -> Cow<'_, str> {
+    let plain = |byte: u8| matches!(byte, b'\n' | b'\t' | b' '..=b'~');
+    if text.len() <= max_chars && text.bytes().all(plain) {
+        return Cow::Borrowed(text);
+    }
     let mut kept = text.chars().filter(|c| !is_hidden(*c));
     let mut out: String = kept.by_ref().take(max_chars).collect();
     if kept.next().is_some() {
@@ -13,7 +22,7 @@ pub fn clean(text: &str, max_chars: usize) -> String {
             out.push('…');
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Returns an error's message with those of its causes: `could not read the configuration: permission denied`.

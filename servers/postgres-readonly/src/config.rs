@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeMap,
     env,
-    path::{Path, PathBuf},
+    num::{NonZeroU16, NonZeroU32},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     db::Options,
-    target::{self, Extras, Target, TargetError},
+    target::{self, Extras, Password, PasswordFrom, Target, TargetError},
     wire::{Host, Tls},
 };
 
@@ -24,7 +25,7 @@ pub struct TargetArgs {
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "target")]
     pub database_url_file: Option<PathBuf>,
 
-    /// Which [targets.NAME] of the configuration file to read
+    /// Read only this [targets.NAME] of the configuration file; without it, all of them
     #[arg(long, value_name = "NAME", global = true)]
     pub target: Option<String>,
 
@@ -43,6 +44,22 @@ pub struct TargetArgs {
     /// How long any statement may wait for a lock
     #[arg(long, value_name = "MS", global = true, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=5000))]
     pub lock_timeout_ms: u32,
+
+    /// How many connections to one database may be open at once; one is held, further ones are opened while calls wait
+    #[arg(long, value_name = "N", global = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub max_connections: u16,
+
+    /// Memory that one sort or hash of a statement may take; a lower work_mem of the server's stays
+    #[arg(long, value_name = "MB", global = true, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub work_mem_mb: u32,
+
+    /// Temporary files of one statement, where the role may cap them itself (see setup-sql)
+    #[arg(long, value_name = "MB", global = true, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    pub temp_file_limit_mb: u32,
+
+    /// A SECURITY DEFINER function that is known to be harmless, as schema.name(types); may be repeated
+    #[arg(long = "known-function", value_name = "SIGNATURE", global = true)]
+    pub known_functions: Vec<String>,
 }
 
 /// The configuration file.
@@ -53,69 +70,153 @@ pub struct Config {
     targets: BTreeMap<String, TargetConfig>,
 }
 
-#[derive(Deserialize)]
+/// One database. What stands here counts for it alone, before the flags.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TargetConfig {
     dsn: Option<Secret<String>>,
     dsn_file: Option<FilePath>,
     password_file: Option<FilePath>,
+    iam: Option<Iam>,
+    token_command: Option<Vec<String>>,
+    max_connections: Option<NonZeroU16>,
+    work_mem_mb: Option<NonZeroU32>,
+    temp_file_limit_mb: Option<NonZeroU32>,
+    #[serde(default)]
+    known_functions: Vec<String>,
 }
 
-/// What `--print-config` shows.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Iam {
+    region: String,
+}
+
+/// A database to read and what holds for it.
+pub struct Chosen {
+    pub target: Target,
+    pub options: Options,
+}
+
+/// What `--print-config` shows: each target by its name.
 #[derive(Debug, Serialize)]
 pub struct Shown {
+    targets: BTreeMap<String, ShownTarget>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownTarget {
     host: String,
     port: u16,
     database: String,
     user: String,
     password: &'static str,
     tls: &'static str,
-    statement_timeout_ms: u32,
-    lock_timeout_ms: u32,
+    statement_timeout_ms: u64,
+    lock_timeout_ms: u64,
     allow_privileged_role: bool,
+    max_connections: usize,
+    work_mem_kb: u64,
+    temp_file_limit_kb: u64,
+    known_functions: Vec<String>,
 }
 
-impl TargetArgs {
-    pub fn options(&self) -> Options {
-        Options {
-            statement_timeout: Duration::from_millis(self.statement_timeout_ms.into()),
-            lock_timeout: Duration::from_millis(self.lock_timeout_ms.into()),
-            allow_privileged_role: self.allow_privileged_role,
-        }
-    }
+/// The name of the only target where nobody gave it one.
+const DEFAULT: &str = "default";
 
-    /// Finds the target: a flag before the environment, the environment before the file.
-    pub fn find(&self, config: &Config) -> Result<Target, TargetError> {
-        let extras = Extras {
-            password_file: None,
-            plaintext_allowed: self.dangerously_plaintext,
+impl TargetArgs {
+    /// Finds the targets: a flag before the environment, the environment before the file.
+    pub fn find(&self, config: &Config) -> Result<BTreeMap<String, Chosen>, TargetError> {
+        let only = |target: Target| {
+            let options = self.options(&TargetConfig::default());
+            BTreeMap::from([(DEFAULT.to_owned(), Chosen { target, options })])
         };
         if let Some(path) = &self.database_url_file {
-            return Target::parse(&target::read(path)?, extras);
+            return Ok(only(Target::parse(
+                &target::read(path)?,
+                self.extras(PasswordFrom::Usual),
+            )?));
         }
         let from_environment = env::var("DATABASE_URL").ok().filter(|dsn| !dsn.trim().is_empty());
         match (&self.target, from_environment) {
             (Some(name), _) => {
-                let unknown = || TargetError::UnknownTarget {
+                let target = config.targets.get(name).ok_or_else(|| TargetError::UnknownTarget {
                     name: name.clone(),
                     known: config.known(),
-                };
-                self.configured(name, config.targets.get(name).ok_or_else(unknown)?, extras)
+                })?;
+                Ok(BTreeMap::from([(name.clone(), self.configured(name, target)?)]))
             }
-            (None, Some(dsn)) => Target::parse(&dsn, extras),
-            (None, None) => {
-                let mut targets = config.targets.iter();
-                match (targets.next(), targets.next()) {
-                    (None, _) => Err(TargetError::None),
-                    (Some((name, target)), None) => self.configured(name, target, extras),
-                    (Some(_), Some(_)) => Err(TargetError::SeveralTargets { known: config.known() }),
-                }
-            }
+            (None, Some(dsn)) => Ok(only(Target::parse(&dsn, self.extras(PasswordFrom::Usual))?)),
+            (None, None) if config.targets.is_empty() => Err(TargetError::None),
+            (None, None) => config
+                .targets
+                .iter()
+                .map(|(name, target)| Ok((name.clone(), self.configured(name, target)?)))
+                .collect(),
         }
     }
 
-    pub fn shown(&self, target: &Target) -> Shown {
+    pub fn shown(targets: &BTreeMap<String, Chosen>) -> Shown {
+        let shown = targets
+            .iter()
+            .map(|(name, chosen)| (name.clone(), ShownTarget::of(chosen)));
         Shown {
+            targets: shown.collect(),
+        }
+    }
+
+    fn options(&self, own: &TargetConfig) -> Options {
+        let mib = |own: Option<NonZeroU32>, flag: u32| u64::from(own.map_or(flag, NonZeroU32::get)) * 1024;
+        Options {
+            statement_timeout: Duration::from_millis(self.statement_timeout_ms.into()),
+            lock_timeout: Duration::from_millis(self.lock_timeout_ms.into()),
+            allow_privileged_role: self.allow_privileged_role,
+            max_connections: own.max_connections.map_or(self.max_connections, NonZeroU16::get).into(),
+            work_mem_kb: mib(own.work_mem_mb, self.work_mem_mb),
+            temp_file_limit_kb: mib(own.temp_file_limit_mb, self.temp_file_limit_mb),
+            known_functions: self
+                .known_functions
+                .iter()
+                .chain(&own.known_functions)
+                .cloned()
+                .collect(),
+        }
+    }
+
+    fn extras<'a>(&self, password: PasswordFrom<'a>) -> Extras<'a> {
+        Extras {
+            password,
+            plaintext_allowed: self.dangerously_plaintext,
+        }
+    }
+
+    fn configured(&self, name: &str, own: &TargetConfig) -> Result<Chosen, TargetError> {
+        let password = match (&own.password_file, &own.iam, &own.token_command) {
+            (None, None, None) => PasswordFrom::Usual,
+            (Some(path), None, None) => PasswordFrom::File(path),
+            (None, Some(iam), None) => PasswordFrom::Iam(&iam.region),
+            (None, None, Some(command)) => PasswordFrom::Command(command),
+            _ => return Err(TargetError::SeveralPasswords { name: name.to_owned() }),
+        };
+        let extras = self.extras(password);
+        let target = match (&own.dsn, &own.dsn_file) {
+            (Some(dsn), None) => Target::parse(dsn.expose(), extras)?,
+            (None, Some(path)) => Target::parse(&target::read(path)?, extras)?,
+            (None, None) | (Some(_), Some(_)) => {
+                return Err(TargetError::TargetWithoutDsn { name: name.to_owned() });
+            }
+        };
+        Ok(Chosen {
+            target,
+            options: self.options(own),
+        })
+    }
+}
+
+impl ShownTarget {
+    fn of(Chosen { target, options }: &Chosen) -> Self {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
             host: match &target.endpoint.host {
                 Host::Name(name) => name.clone(),
                 Host::Socket(folder) => folder.display().to_string(),
@@ -123,26 +224,23 @@ impl TargetArgs {
             port: target.endpoint.port,
             database: target.database.clone(),
             user: target.user.clone(),
-            password: if target.password.is_some() { "***" } else { "" },
+            password: match target.password {
+                Password::None => "",
+                Password::Fixed(_) => "***",
+                Password::Iam(_) => "(RDS IAM token)",
+                Password::Command(_) => "(token_command)",
+            },
             tls: match target.endpoint.tls {
                 Tls::Off => "off",
                 Tls::VerifyFull(_) => "verify-full",
             },
-            statement_timeout_ms: self.statement_timeout_ms,
-            lock_timeout_ms: self.lock_timeout_ms,
-            allow_privileged_role: self.allow_privileged_role,
-        }
-    }
-
-    fn configured(&self, name: &str, target: &TargetConfig, extras: Extras<'_>) -> Result<Target, TargetError> {
-        let extras = Extras {
-            password_file: target.password_file.as_ref().map(AsRef::<Path>::as_ref),
-            ..extras
-        };
-        match (&target.dsn, &target.dsn_file) {
-            (Some(dsn), None) => Target::parse(dsn.expose(), extras),
-            (None, Some(path)) => Target::parse(&target::read(path)?, extras),
-            (None, None) | (Some(_), Some(_)) => Err(TargetError::TargetWithoutDsn { name: name.to_owned() }),
+            statement_timeout_ms: ms(options.statement_timeout),
+            lock_timeout_ms: ms(options.lock_timeout),
+            allow_privileged_role: options.allow_privileged_role,
+            max_connections: options.max_connections,
+            work_mem_kb: options.work_mem_kb,
+            temp_file_limit_kb: options.temp_file_limit_kb,
+            known_functions: options.known_functions.clone(),
         }
     }
 }

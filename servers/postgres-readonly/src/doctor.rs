@@ -1,27 +1,34 @@
-//! `doctor`: connects once and says whether the role is harmless.
+//! `doctor`: connects once to each target and says whether its role is harmless.
+
+use std::collections::BTreeMap;
 
 use kit::{ExitCode, ToolError};
 
-use crate::db::{Database, Verdict};
+use crate::db::{Database, DbError, Verdict};
 
-/// Prints the verdict; exit code 0 means harmless.
-pub async fn run(db: &Database) -> ExitCode {
-    match db.examine().await {
-        Ok(verdict) => {
-            print!("{}", report(&verdict));
-            if verdict.is_harmless() {
-                ExitCode::Done
-            } else {
-                ExitCode::Failed
-            }
+/// Prints the verdicts; exit code 0 means that all roles are harmless.
+pub async fn run(databases: &BTreeMap<String, Database>) -> ExitCode {
+    let mut code = ExitCode::Done;
+    for (name, db) in databases {
+        if databases.len() > 1 {
+            println!("target `{name}`:");
         }
-        Err(error) => {
-            let refusal = ToolError::from(error);
-            println!("{}: {}", refusal.code, refusal.message);
-            refusal.hint.iter().for_each(|hint| println!("hint: {hint}"));
-            ExitCode::Failed
+        let examined = db.examine().await;
+        if !examined.as_ref().is_ok_and(|verdict| verdict.is_harmless()) {
+            code = ExitCode::Failed;
+        }
+        match examined {
+            Ok(verdict) => print!("{}", report(&verdict)),
+            Err(error) => print!("{}", failure(error)),
         }
     }
+    code
+}
+
+fn failure(error: DbError) -> String {
+    let refusal = ToolError::from(error);
+    let hint = refusal.hint.map(|hint| format!("hint: {hint}\n"));
+    format!("{}: {}\n{}", refusal.code, refusal.message, hint.unwrap_or_default())
 }
 
 fn report(verdict: &Verdict) -> String {
@@ -47,6 +54,7 @@ fn report(verdict: &Verdict) -> String {
             "warning: without pg_monitor the state and statements of other roles' sessions are hidden".to_owned(),
         );
     }
+    lines.extend(verdict.advice().into_iter().map(|advice| format!("warning: {advice}")));
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
@@ -66,6 +74,7 @@ mod tests {
             findings: vec![finding],
             findings_total: 1,
             sees_all_sessions: true,
+            ..Verdict::default()
         };
         let text = report(&verdict);
         assert!(

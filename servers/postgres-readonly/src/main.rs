@@ -8,6 +8,7 @@ mod dsn;
 mod facts;
 mod growth;
 mod guard;
+mod iam;
 mod inquiry;
 mod locks;
 mod masked;
@@ -46,7 +47,7 @@ enum Command {
         #[arg(long, default_value = "countersign_readonly")]
         role: String,
     },
-    /// Connect once and say whether the role is harmless (exit code 0) or not (1)
+    /// Connect once to each target and say whether its role is harmless (exit code 0) or not (1)
     Doctor,
 }
 
@@ -56,15 +57,18 @@ fn main() -> ExitCode {
         print!("{}", setup_sql::script(role));
         return ExitCode::Done;
     }
-    let target = match serve::find_target(&flags.serve, &flags.target) {
-        Ok(target) => target,
+    let targets = match serve::find_targets(&flags.serve, &flags.target) {
+        Ok(targets) => targets,
         Err(code) => return code,
     };
-    let db = db::Database::new(target, flags.target.options());
-    kit::main(async move {
+    let databases = targets
+        .into_iter()
+        .map(|(name, chosen)| (name, db::Database::new(chosen.target, chosen.options)))
+        .collect();
+    kit::main_on_one_thread(async move {
         match flags.command {
-            Some(_) => doctor::run(&db).await,
-            None => serve::run(&flags.serve, db).await,
+            Some(_) => doctor::run(&databases).await,
+            None => serve::run(&flags.serve, databases).await,
         }
     })
 }

@@ -1,12 +1,26 @@
-//! Finds the password in the file that PGPASSFILE names, by libpq's rules.
+//! Finds the password in `.pgpass`, by libpq's rules: the file that PGPASSFILE names, or the one in the home folder.
 
-use std::{env, fs};
+use std::{env, fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use crate::{dsn::Dsn, wire::Host};
 
-/// Returns the first password whose line fits, or nothing: a missing file is no error, as in libpq.
+/// Group and others.
+const NOT_THE_OWNERS: u32 = 0o077;
+
+/// Returns the first password whose line fits, or nothing: a missing file is no error, as in libpq. A file that others
+/// may read is said to be one on stderr, and not used.
 pub fn from_environment(dsn: &Dsn) -> Option<String> {
-    let text = fs::read_to_string(env::var_os("PGPASSFILE")?).ok()?;
+    let path = env::var_os("PGPASSFILE").map(PathBuf::from);
+    let path = path.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".pgpass")))?;
+    let about = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+    if about.permissions().mode() & NOT_THE_OWNERS != 0 {
+        eprintln!(
+            "warning: password file `{}` is not used, because others may read it; permissions should be u=rw (0600)",
+            path.display()
+        );
+        return None;
+    }
+    let text = fs::read_to_string(path).ok()?;
     let host = match &dsn.host {
         Host::Name(name) => name.as_str(),
         Host::Socket(_) => "localhost",

@@ -12,6 +12,14 @@ ALTER ROLE {role} SET statement_timeout = '10s';
 ALTER ROLE {role} SET lock_timeout = '300ms';
 ALTER ROLE {role} SET idle_in_transaction_session_timeout = '15s';
 
+-- Caps the temporary files of its statements. Only a superuser may say so; from PostgreSQL 15 one may leave it to the role
+-- instead: GRANT SET ON PARAMETER temp_file_limit TO {role};
+DO $$ BEGIN
+    ALTER ROLE {role} SET temp_file_limit = '1GB';
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'temp_file_limit is not capped: that needs a superuser';
+END $$;
+
 -- Give it a password (not needed with peer, certificate or IAM authentication):
 --   \password {role}
 -- Let the tool `query` read table contents too, from PostgreSQL 14:

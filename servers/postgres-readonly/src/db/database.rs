@@ -1,28 +1,15 @@
-//! The way from a tool to the database: at most two connections, one of them held from the start, one read at a time each.
+//! The way from a tool to the database: one call, one READ ONLY transaction, on a connection of its own while it lasts.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use kit::CancellationToken;
-use tokio::{
-    sync::{Mutex, OwnedMutexGuard},
-    time::timeout,
+
+use super::{
+    DbError, Reading, Verdict,
+    connection::{Connection, Opener},
+    pool::Pool,
 };
-
-use super::{DbError, Reading, slot::Connection};
 use crate::{guard::Admitted, target::Target, wire::Call};
-
-/// How long a call waits for a connection that other calls use.
-const WAIT: Duration = Duration::from_secs(10);
-/// How long a call waits for the held connection before it opens a second one.
-const BEFORE_SECOND: Duration = Duration::from_millis(100);
-/// How often the held connection is looked after.
-const LOOK_AFTER: Duration = Duration::from_secs(5);
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(30);
-/// How long a statement may take to end when the process ends.
-const LAST_WORDS: Duration = Duration::from_secs(3);
-/// The second connection is given back after so long without work.
-const SECOND_IDLE: Duration = Duration::from_secs(30);
 
 /// What holds for every call.
 #[derive(Debug, Clone)]
@@ -30,6 +17,26 @@ pub struct Options {
     pub statement_timeout: Duration,
     pub lock_timeout: Duration,
     pub allow_privileged_role: bool,
+    /// How many connections may be open at once; one is held, further ones are opened while calls wait.
+    pub max_connections: usize,
+    pub work_mem_kb: u64,
+    pub temp_file_limit_kb: u64,
+    /// SECURITY DEFINER functions that the operator knows to be harmless, as `schema.name(types)`.
+    pub known_functions: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            statement_timeout: Duration::from_millis(5000),
+            lock_timeout: Duration::from_millis(300),
+            allow_privileged_role: false,
+            max_connections: 4,
+            work_mem_kb: 16 * 1024,
+            temp_file_limit_kb: 1024 * 1024,
+            known_functions: Vec::new(),
+        }
+    }
 }
 
 /// How much of a result is kept.
@@ -47,23 +54,12 @@ pub struct Read {
     bounds: Bounds,
     setup: String,
     epilogue: String,
+    path: Option<String>,
 }
 
 /// A database. Cheap to clone; all clones share the connections.
 #[derive(Clone)]
-pub struct Database(Arc<Inner>);
-
-struct Inner {
-    target: Target,
-    options: Options,
-    prologue: String,
-    held: Slot,
-    second: Slot,
-    stopped: CancellationToken,
-}
-
-type Slot = Arc<Mutex<Option<Connection>>>;
-type Lease = OwnedMutexGuard<Option<Connection>>;
+pub struct Database(Arc<Pool>);
 
 impl Read {
     /// A statement that was written here, in queries/.
@@ -74,18 +70,20 @@ impl Read {
             bounds,
             setup: String::new(),
             epilogue: String::new(),
+            path: None,
         }
     }
 
     /// A statement that came from outside and was admitted.
     pub fn admitted(statement: Admitted, bounds: Bounds) -> Self {
-        let setup = format!("SET LOCAL search_path = {}", statement.path());
+        let path = Some(statement.path().to_owned());
         Self {
             statement: Cow::Owned(statement.into_canonical()),
             parameters: Vec::new(),
             bounds,
-            setup,
+            setup: String::new(),
             epilogue: String::new(),
+            path,
         }
     }
 
@@ -102,44 +100,44 @@ impl Read {
         self.epilogue = epilogue;
         self
     }
-}
 
-impl Options {
-    /// Returns what opens the transaction of every call. Its SELECT gives the call's time on the database's clock.
-    pub fn prologue(&self, setup: &str) -> String {
-        format!(
-            "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY; \
-             SET LOCAL statement_timeout = {}; \
-             SET LOCAL lock_timeout = {}; \
-             SET LOCAL idle_in_transaction_session_timeout = 10000; \
-             SET LOCAL search_path = pg_catalog; \
-             SET LOCAL max_parallel_workers_per_gather = 0; \
-             {setup}{} \
-             SELECT pg_catalog.to_char(pg_catalog.now(), 'YYYY-MM-DD HH24:MI:SS.USOF')",
-            self.statement_timeout.as_millis().max(1),
-            self.lock_timeout.as_millis().max(1),
-            if setup.is_empty() { "" } else { ";" },
-        )
+    /// Lets the statement find names in these schemas, written as `SET search_path` takes them; without this it finds those
+    /// of pg_catalog alone.
+    pub fn in_path(mut self, path: String) -> Self {
+        self.path = Some(path);
+        self
+    }
+
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    /// Returns the part of the call that is the read's own.
+    pub fn call(&self) -> Call<'_> {
+        Call {
+            begin: "",
+            prologue: "",
+            setup: &self.setup,
+            epilogue: &self.epilogue,
+            reset: "",
+            statement: &self.statement,
+            parameters: &self.parameters,
+            max_rows: self.bounds.max_rows,
+            max_bytes: self.bounds.max_bytes,
+            statement_timeout: Duration::ZERO,
+        }
     }
 }
 
 impl Database {
     /// Names a database; nothing is opened yet.
     pub fn new(target: Target, options: Options) -> Self {
-        let prologue = options.prologue("");
-        Self(Arc::new(Inner {
-            target,
-            options,
-            prologue,
-            held: Slot::default(),
-            second: Slot::default(),
-            stopped: CancellationToken::new(),
-        }))
+        Self(Arc::new(Pool::new(Opener::new(target, options))))
     }
 
     /// Opens the held connection now and keeps it open: an incident is the worst time to ask for one.
     pub fn hold_connection(&self) {
-        tokio::spawn(look_after(self.0.clone()));
+        tokio::spawn(self.0.clone().look_after());
     }
 
     /// Runs one statement in a READ ONLY transaction of its own. When `cancelled` fires, or the caller goes away, the
@@ -152,167 +150,74 @@ impl Database {
         work.await.unwrap_or(Err(DbError::Cancelled))
     }
 
+    /// Returns what was last proven of the role, its own search_path included; connects if nothing was proven yet.
+    pub async fn role(&self, cancelled: &CancellationToken) -> Result<Arc<Verdict>, DbError> {
+        if let Some(known) = self.0.role() {
+            return Ok(known);
+        }
+        let lease = tokio::select! {
+            lease = self.0.acquire() => lease?,
+            () = cancelled.cancelled() => return Err(DbError::Cancelled),
+        };
+        let role = lease.connection.proven_role();
+        lease.give_back();
+        Ok(role)
+    }
+
     /// Ends what still runs on the server and gives the connections back. A process that just exits would leave its last
     /// statement running there.
     pub async fn shut_down(&self) {
-        self.0.stopped.cancel();
-        for slot in [&self.0.held, &self.0.second] {
-            let Ok(mut lease) = timeout(LAST_WORDS, slot.clone().lock_owned()).await else {
-                continue;
-            };
-            if let Some(connection) = lease.take() {
-                connection.close().await;
-            }
-        }
+        self.0.shut_down().await;
     }
 
     /// Connects once and returns what was proven of the role.
-    pub async fn examine(&self) -> Result<Arc<super::Verdict>, DbError> {
-        let mut connection = Connection::open(&self.0.target, &self.0.options).await?;
-        let verdict = connection.role(&self.0.options).await;
+    pub async fn examine(&self) -> Result<Arc<Verdict>, DbError> {
+        let connection = self.0.opener.open().await?;
+        let verdict = connection.proven_role();
         connection.close().await;
-        verdict
+        Ok(verdict)
     }
 }
 
-async fn run(inner: Arc<Inner>, read: Read, cancelled: CancellationToken) -> Result<Reading, DbError> {
+async fn run(pool: Arc<Pool>, read: Read, cancelled: CancellationToken) -> Result<Reading, DbError> {
     let ended = async || {
         tokio::select! {
             () = cancelled.cancelled() => {}
-            () = inner.stopped.cancelled() => {}
+            () = pool.stopped.cancelled() => {}
         }
     };
     let mut lease = tokio::select! {
-        lease = acquire(&inner) => lease?,
+        lease = pool.acquire() => lease?,
         () = ended() => return Err(DbError::Cancelled),
     };
-    // Taken out while it is in use: whatever ends the call early ends the session too, and nobody finds it half read.
-    let mut connection = lease.take().ok_or(DbError::Busy)?;
-    let outcome = read_over(&inner, &mut connection, &read, ended()).await;
+    let outcome = read_over(&pool, &mut lease.connection, &read, ended()).await;
     if !matches!(
         outcome,
         Err(DbError::Wire(_) | DbError::Unproven(_) | DbError::Shape(_))
     ) {
-        *lease = Some(connection);
+        lease.give_back();
     }
     outcome
 }
 
 async fn read_over(
-    inner: &Inner,
+    pool: &Pool,
     connection: &mut Connection,
     read: &Read,
     cancelled: impl Future<Output = ()>,
 ) -> Result<Reading, DbError> {
-    let role = connection.role(&inner.options).await?;
-    if !role.is_harmless() && !inner.options.allow_privileged_role {
+    let options = &pool.opener.options;
+    let role = connection.role(&pool.opener).await?;
+    pool.learn(&role);
+    if !role.is_harmless() && !options.allow_privileged_role {
         return Err(DbError::CanWrite(Box::new((*role).clone())));
     }
-    let with_setup = (!read.setup.is_empty()).then(|| inner.options.prologue(&read.setup));
-    let call = Call {
-        prologue: with_setup.as_deref().unwrap_or(&inner.prologue),
-        epilogue: &read.epilogue,
-        statement: &read.statement,
-        parameters: &read.parameters,
-        max_rows: read.bounds.max_rows,
-        max_bytes: read.bounds.max_bytes,
-        statement_timeout: inner.options.statement_timeout,
-    };
-    let mut flight = connection.read(call, cancelled).await?;
+    let mut flight = connection.read(read, options.statement_timeout, cancelled).await?;
     if flight.cancelled {
         return Err(DbError::Cancelled);
     }
     match flight.error.take() {
         Some(error) => Err(DbError::Statement(error)),
         None => Ok(Reading::new(flight, role)),
-    }
-}
-
-/// Returns a slot with a live connection in it: the held one if it is free soon, else the second, else the first to be
-/// free. A second connection is a place that somebody else could have had, so it is not opened at once.
-async fn acquire(inner: &Arc<Inner>) -> Result<Lease, DbError> {
-    if let Some(lease) = free_now(&inner.held) {
-        return opened(inner, lease).await;
-    }
-    if let Some(lease) = free_now(&inner.second).filter(|lease| lease.is_some()) {
-        return opened(inner, lease).await;
-    }
-    if let Ok(lease) = timeout(BEFORE_SECOND, inner.held.clone().lock_owned()).await {
-        return opened(inner, lease).await;
-    }
-    let mut second_refused = false;
-    if let Some(lease) = free_now(&inner.second) {
-        match opened(inner, lease).await {
-            // No place for a second connection is no failure: the held one will be free in a moment.
-            Err(error) if error.is_full() => second_refused = true,
-            done => return done,
-        }
-    }
-    let free = async {
-        tokio::select! {
-            lease = inner.held.clone().lock_owned() => lease,
-            lease = inner.second.clone().lock_owned(), if !second_refused => lease,
-        }
-    };
-    opened(inner, timeout(WAIT, free).await.map_err(|_| DbError::Busy)?).await
-}
-
-fn free_now(slot: &Slot) -> Option<Lease> {
-    slot.clone().try_lock_owned().ok()
-}
-
-async fn opened(inner: &Inner, mut lease: Lease) -> Result<Lease, DbError> {
-    ready(inner, &mut lease).await?;
-    Ok(lease)
-}
-
-async fn ready(inner: &Inner, lease: &mut Lease) -> Result<(), DbError> {
-    if let Some(connection) = lease.as_mut() {
-        if connection.is_alive().await {
-            return Ok(());
-        }
-        **lease = None;
-    }
-    **lease = Some(Connection::open(&inner.target, &inner.options).await?);
-    Ok(())
-}
-
-/// Opens the held connection, opens it again whenever it is lost, and gives the second one back when it is not used.
-async fn look_after(inner: Arc<Inner>) {
-    let mut retry = FIRST_RETRY;
-    let mut last_fault = String::new();
-    loop {
-        let mut lease = inner.held.clone().lock_owned().await;
-        let opened = ready(&inner, &mut lease).await;
-        drop(lease);
-        let pause = match opened {
-            Ok(()) => {
-                retry = FIRST_RETRY;
-                last_fault.clear();
-                LOOK_AFTER
-            }
-            Err(error) => {
-                let refusal = kit::ToolError::from(error);
-                if refusal.message != last_fault {
-                    tracing::warn!(code = refusal.code, "{}", refusal.message);
-                    last_fault = refusal.message;
-                }
-                let pause = retry;
-                retry = (retry * 2).min(LAST_RETRY);
-                pause
-            }
-        };
-        if let Ok(mut second) = inner.second.clone().try_lock_owned()
-            && second
-                .as_ref()
-                .is_some_and(|connection| connection.last_used.elapsed() > SECOND_IDLE)
-            && let Some(connection) = second.take()
-        {
-            connection.close().await;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = inner.stopped.cancelled() => return,
-        }
     }
 }

@@ -56,7 +56,8 @@ impl From<DbError> for ToolError {
                 database,
                 source,
             } => connect_error(&at, &user, &database, &source),
-            DbError::OldVersion { .. } => Self::new("unsupported_version", error.to_string()),
+            DbError::OldVersion { .. } => Self::new("unsupported_version", error.to_string())
+                .hint("PostgreSQL 12 and older get no fixes any more: upgrade the server"),
             DbError::Wire(WireError::Silent) => Self::new(
                 "database_unreachable",
                 "the database stopped answering; the connection was given up",
@@ -89,8 +90,15 @@ fn connect_error(at: &str, user: &str, database: &str, source: &ConnectError) ->
         )
     };
     match source {
+        ConnectError::UnknownHost(error) => {
+            failed("unknown_host", format!("the name in {at} cannot be resolved: {error}"))
+                .retryable()
+                .hint("check the host in the connection string, and the name service of this machine")
+        }
         ConnectError::Unreachable(error) => {
-            failed("database_unreachable", format!("the database at {at} does not answer: {error}")).retryable()
+            failed("database_unreachable", format!("the database at {at} does not answer: {error}"))
+                .retryable()
+                .hint("check host and port in the connection string, and whether the server runs and listens there")
         }
         ConnectError::Broken(error) => {
             failed("database_unreachable", format!("the database at {at} broke the connection off: {}", chain(error))).retryable()
@@ -101,18 +109,22 @@ fn connect_error(at: &str, user: &str, database: &str, source: &ConnectError) ->
             .hint("name the CA file in the connection string: sslrootcert=/path/ca.pem"),
         ConnectError::NoPassword => login("it asks for a password and none is configured")
             .hint("put it into the connection string, a password_file, or the file PGPASSFILE names"),
+        ConnectError::NoCredentials(why) => failed("authentication_failed", format!("no password for role `{user}` at {at}: {why}"))
+            .hint("the target's `iam` or `token_command` makes the password each time a connection is opened"),
         ConnectError::PasswordInTheClear => login("it asks for the password in the clear, without TLS"),
         ConnectError::UnknownMethod => login("it asks for an authentication method that is not supported (known: SCRAM-SHA-256, MD5, password over TLS)"),
         ConnectError::ServerNotProven => login("the server could not prove that it knows the password"),
         ConnectError::Refused(error) => match error.sqlstate.as_str() {
-            "28P01" => login("the password is wrong"),
+            "28P01" => login("the password is wrong").hint("check the connection string, PGPASSWORD or .pgpass; an IAM token is good for 15 minutes"),
             "28000" => login(&said(error)),
-            "3D000" => failed("unknown_database", format!("{at} has no database `{database}`")),
+            "3D000" => failed("unknown_database", format!("{at} has no database `{database}`")).hint("name an existing database at the end of the connection string: postgres://user@host/database"),
             "42501" => failed("authentication_failed", format!("role `{user}` may not connect to database `{database}`")),
             "53300" => failed("too_many_connections", format!("{at} has no connection left for role `{user}`: {}", said(error)))
                 .retryable()
                 .hint("a running server keeps the connection that it has; from PostgreSQL 16 GRANT pg_use_reserved_connections keeps a place free"),
-            "57P03" => failed("database_unreachable", format!("the database at {at} takes no connections now: {}", said(error))).retryable(),
+            "57P03" => failed("database_unreachable", format!("the database at {at} takes no connections now: {}", said(error)))
+                .retryable()
+                .hint("it is starting, stopping or recovering: try again in some seconds"),
             _ => failed("connection_refused", format!("{at} refused the connection: {error}")),
         },
     }

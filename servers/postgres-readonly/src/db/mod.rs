@@ -1,10 +1,12 @@
 //! The database as tools see it: one call, one READ ONLY transaction, on a session whose role was proven harmless.
 
+mod connection;
 mod database;
 mod error;
+mod opening;
+mod pool;
 mod reading;
 mod role;
-mod slot;
 mod value;
 
 pub use database::{Bounds, Database, Options, Read};
@@ -13,4 +15,4 @@ pub use reading::{Answer, Reading};
 #[cfg(test)]
 pub use role::Finding;
 pub use role::Verdict;
-pub use value::{bounded_rows, json_bytes};
+pub use value::{Rows, bounded_rows, json_bytes};

@@ -6,8 +6,11 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{Verdict, value};
-use crate::wire::{Column, Flight};
+use super::{
+    Verdict,
+    value::{self, Rows},
+};
+use crate::wire::{Column, Flight, TextRow};
 
 /// Bound on any single text of a tool's own rows; tools bound what they show more tightly in their SQL.
 const MAX_OWN_CHARS: usize = 512 * 1024;
@@ -99,36 +102,28 @@ impl Reading {
         (self.flight.elapsed.as_secs_f64() * 1e6).round() / 1e3
     }
 
-    /// Returns the rows as JSON arrays, and whether a value was cut.
-    pub fn rows(&self, max_chars: usize) -> (Vec<Vec<Value>>, bool) {
-        let mut any_cut = false;
-        let rows = self.flight.rows.iter().map(|row| {
-            let cells = self.flight.columns.iter().zip(row.values());
-            let cells = cells.map(|(column, text)| value::to_json(column.type_oid, text, max_chars));
-            cells
-                .map(|(value, cut)| {
-                    any_cut |= cut;
-                    value
-                })
-                .collect()
-        });
-        let rows = rows.collect();
-        (rows, any_cut)
+    /// Returns the rows as JSON arrays within `max_bytes`, and whether a row or part of a value was left out.
+    pub fn rows(&self, max_chars: usize, max_bytes: usize) -> (Rows, bool) {
+        let oids = self.flight.columns.iter().map(|column| column.type_oid).collect();
+        Rows::bounded(&self.flight.rows, oids, max_chars, max_bytes)
     }
 
     /// Reads each row as a `T`, by the names of the columns.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<Vec<T>, serde_json::Error> {
-        let named = |row: Vec<Value>| -> Map<String, Value> {
-            self.flight
-                .columns
-                .iter()
-                .map(|column| column.name.clone())
-                .zip(row)
+        let columns = &self.flight.columns;
+        let named = |row: &TextRow| -> Map<String, Value> {
+            let cells = columns.iter().zip(row.values());
+            cells
+                .map(|(column, text)| {
+                    (
+                        column.name.clone(),
+                        value::to_json(column.type_oid, text, MAX_OWN_CHARS),
+                    )
+                })
                 .collect()
         };
-        let (rows, _) = self.rows(MAX_OWN_CHARS);
-        rows.into_iter()
-            .map(|row| serde_json::from_value(Value::Object(named(row))))
+        let rows = self.flight.rows.iter();
+        rows.map(|row| serde_json::from_value(Value::Object(named(row))))
             .collect()
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What the connected role may do beyond reading. Harmless means: nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     pub role: String,
     /// At most as many as queries/role.sql returns; `findings_total` counts all.
@@ -11,6 +11,15 @@ pub struct Verdict {
     pub findings_total: usize,
     /// Other roles' sessions show their state and statement (pg_read_all_stats, part of pg_monitor).
     pub sees_all_sessions: bool,
+    /// The schemas that the role's own search_path finds and may use, in its order; pg_catalog comes before them unless it
+    /// is among them.
+    pub search_path: Vec<String>,
+    /// The way to the server leads through a pooler in transaction mode.
+    pub pooled: bool,
+    /// The role may cap the temporary files of its own statements, and they are capped.
+    pub caps_temp_files: bool,
+    /// Nothing caps the temporary files of this role's statements.
+    pub temp_files_are_unlimited: bool,
 }
 
 /// One right that a reader does not need, and the statement that takes it away.
@@ -53,11 +62,27 @@ impl Verdict {
             findings,
             findings_total,
             sees_all_sessions,
+            ..Self::default()
         })
     }
 
     pub fn is_harmless(&self) -> bool {
         self.findings_total == 0
+    }
+
+    /// Returns what the operator should know, with the statement that mends it.
+    pub fn advice(&self) -> Vec<String> {
+        let name = format!("\"{}\"", self.role.replace('"', "\"\""));
+        let unlimited = self.temp_files_are_unlimited.then(|| {
+            format!(
+                "nothing caps the temporary files of this role's statements: as a superuser, ALTER ROLE {name} SET temp_file_limit = '1GB';"
+            )
+        });
+        let pooled = self.pooled.then(|| {
+            "connections go through a pooler: every setting is made inside each transaction, and nothing is reset after it"
+                .to_owned()
+        });
+        unlimited.into_iter().chain(pooled).collect()
     }
 
     /// Returns what every result over this role must say.

@@ -1,7 +1,9 @@
 //! Turns values in PostgreSQL's text form into JSON, cleaned and bounded: whoever wrote them is not trusted.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::{Map, Number, Value};
+
+use crate::wire::TextRow;
 
 const BOOL: u32 = 16;
 const INT8: u32 = 20;
@@ -19,19 +21,127 @@ const MAX_EXACT: u64 = 1 << 53;
 /// Decimal digits that a double holds without loss.
 const EXACT_DIGITS: usize = 15;
 
-/// Returns the value of a column of type `oid` as JSON, and whether it was cut.
-pub fn to_json(oid: u32, text: Option<&[u8]>, max_chars: usize) -> (Value, bool) {
-    let Some(text) = text else { return (Value::Null, false) };
+/// Rows that are written as JSON arrays straight from PostgreSQL's text form.
+#[derive(Debug)]
+pub struct Rows {
+    rows: Vec<TextRow>,
+    oids: Vec<u32>,
+    max_chars: usize,
+}
+
+impl Rows {
+    /// Keeps as many of the first rows as take about `max_bytes` of JSON; returns whether a row or part of a value was
+    /// left out.
+    pub fn bounded(rows: &[TextRow], oids: Vec<u32>, max_chars: usize, max_bytes: usize) -> (Self, bool) {
+        let (mut left, mut cut) = (max_bytes, false);
+        let fitting = rows.iter().take_while(|row| {
+            let mut bytes = 3;
+            for value in row.values().flatten() {
+                // Counted before cleaning: what cleaning takes away was not cut.
+                let too_long =
+                    value.len() > max_chars && String::from_utf8_lossy(value).chars().nth(max_chars).is_some();
+                cut |= too_long;
+                bytes += match too_long {
+                    true => max_chars * 2,
+                    false => value.iter().map(|byte| written_bytes(*byte)).sum::<usize>(),
+                };
+            }
+            bytes += row.values().count() * 4;
+            let fits = bytes <= left;
+            left = left.saturating_sub(bytes);
+            fits
+        });
+        let kept: Vec<TextRow> = fitting.cloned().collect();
+        let cut = cut || kept.len() < rows.len();
+        let rows = Self {
+            rows: kept,
+            oids,
+            max_chars,
+        };
+        (rows, cut)
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// How many bytes a byte takes inside a JSON string.
+fn written_bytes(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' | b'\n' | b'\t' => 2,
+        _ => 1,
+    }
+}
+
+impl Serialize for Rows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.rows.iter().map(|row| Cells(row, self)))
+    }
+}
+
+struct Cells<'a>(&'a TextRow, &'a Rows);
+
+impl Serialize for Cells<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(row, Rows { oids, max_chars, .. }) = self;
+        let mut cells = serializer.serialize_seq(Some(oids.len()))?;
+        for (oid, text) in oids.iter().zip(row.values()) {
+            cells.serialize_element(&Cell {
+                oid: *oid,
+                text,
+                max_chars: *max_chars,
+            })?;
+        }
+        cells.end()
+    }
+}
+
+struct Cell<'a> {
+    oid: u32,
+    text: Option<&'a [u8]>,
+    max_chars: usize,
+}
+
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(text) = self.text else {
+            return serializer.serialize_unit();
+        };
+        let text = String::from_utf8_lossy(text);
+        if has_form(self.oid)
+            && let Some(value) = typed(self.oid, &text, self.max_chars)
+        {
+            return value.serialize(serializer);
+        }
+        serializer.serialize_str(&kit::text::cleaned(&text, self.max_chars))
+    }
+}
+
+fn has_form(oid: u32) -> bool {
+    matches!(
+        oid,
+        BOOL | INT8 | INT2 | INT4 | OID | JSON | FLOAT4 | FLOAT8 | NUMERIC | JSONB
+    )
+}
+
+/// Returns the value of a column of type `oid` as JSON; text longer than `max_chars` is cut.
+pub fn to_json(oid: u32, text: Option<&[u8]>, max_chars: usize) -> Value {
+    let Some(text) = text else { return Value::Null };
     let text = String::from_utf8_lossy(text);
-    let typed = match oid {
+    typed(oid, &text, max_chars).unwrap_or_else(|| Value::String(kit::text::clean(&text, max_chars)))
+}
+
+/// Returns the value in JSON's own form, where it has one that loses nothing.
+fn typed(oid: u32, text: &str, max_chars: usize) -> Option<Value> {
+    match oid {
         BOOL => Some(Value::Bool(text == "t")),
-        INT2 | INT4 | OID | INT8 => whole(&text),
+        INT2 | INT4 | OID | INT8 => whole(text),
         FLOAT4 | FLOAT8 => text.parse().ok().and_then(Number::from_f64).map(Value::Number),
-        NUMERIC => whole(&text).or_else(|| decimal(&text)),
-        JSON | JSONB if text.len() <= max_chars => serde_json::from_str(&text).ok().map(cleaned),
+        NUMERIC => whole(text).or_else(|| decimal(text)),
+        JSON | JSONB if text.len() <= max_chars => serde_json::from_str(text).ok().map(cleaned),
         _ => None,
-    };
-    typed.map_or_else(|| bounded(&text, max_chars), |value| (value, false))
+    }
 }
 
 fn whole(text: &str) -> Option<Value> {
@@ -43,12 +153,6 @@ fn decimal(text: &str) -> Option<Value> {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let number = text.parse().ok().and_then(Number::from_f64)?;
     (digits <= EXACT_DIGITS).then_some(Value::Number(number))
-}
-
-fn bounded(text: &str, max_chars: usize) -> (Value, bool) {
-    // Counted before cleaning: what cleaning takes away was not cut.
-    let cut = text.chars().nth(max_chars).is_some();
-    (Value::String(kit::text::clean(text, max_chars)), cut)
 }
 
 fn cleaned(value: Value) -> Value {
@@ -89,11 +193,26 @@ pub fn bounded_rows<T: Serialize>(rows: Vec<T>, max_bytes: usize) -> (Vec<T>, bo
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a failed set-up is a failed test"
+    )]
     use super::*;
     use serde_json::json;
 
     fn value(oid: u32, text: &str) -> Value {
-        to_json(oid, Some(text.as_bytes()), 100).0
+        let (rows, _) = Rows::bounded(&[row(text)], vec![oid], 100, 10_000);
+        let written = serde_json::to_value(&rows).unwrap();
+        assert_eq!(written, json!([[to_json(oid, Some(text.as_bytes()), 100)]]));
+        written[0][0].clone()
+    }
+
+    fn row(text: &str) -> TextRow {
+        let mut body = vec![0, 1];
+        body.extend(i32::try_from(text.len()).unwrap().to_be_bytes());
+        body.extend(text.as_bytes());
+        TextRow::read(body.into()).unwrap()
     }
 
     #[test]
@@ -113,13 +232,23 @@ mod tests {
             json!({"a": ["xy", 1]})
         );
         assert_eq!(value(25, "a\u{202e}b"), json!("ab"));
-        assert_eq!(to_json(25, None, 100), (Value::Null, false));
+        assert_eq!(to_json(25, None, 100), Value::Null);
     }
 
     #[test]
     fn a_cut_is_told() {
-        assert_eq!(to_json(25, Some(b"abcdef"), 3), (json!("ab…"), true));
-        assert!(to_json(JSON, Some(b"[1,2,3,4]"), 3).1);
+        assert_eq!(to_json(25, Some(b"abcdef"), 3), json!("ab…"));
+        let cut = |rows: &[TextRow], oid, max_chars, max_bytes| {
+            let (rows, cut) = Rows::bounded(rows, vec![oid], max_chars, max_bytes);
+            (serde_json::to_value(&rows).unwrap(), cut)
+        };
+        assert_eq!(cut(&[row("abcdef")], 25, 3, 100), (json!([["ab…"]]), true));
+        assert!(cut(&[row("[1,2,3,4]")], JSON, 3, 100).1);
+        assert_eq!(
+            cut(&[row("abc"), row("def")], 25, 3, 100),
+            (json!([["abc"], ["def"]]), false)
+        );
+        assert_eq!(cut(&[row("abc"), row("def")], 25, 3, 15), (json!([["abc"]]), true));
         assert_eq!(bounded_rows(vec!["aaa", "bbb", "ccc"], 12), (vec!["aaa", "bbb"], true));
     }
 }

@@ -13,7 +13,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     admit::Path,
     judge::Admitted,
-    objects::{Danger, Described, Function, Operator, PathSchema, Relation, Type, Values},
+    objects::{Danger, Described, Function, Operator, PathSchema, Relation, Type},
+    typing::Known,
 };
 use crate::db::{Bounds, Database, DbError, Read};
 
@@ -255,17 +256,17 @@ impl Lookup<'_> {
         Ok(described)
     }
 
-    /// `columns` are those that count, all where there are none.
-    pub async fn values(
+    /// Returns what the types of a statement can be told by: the relations that it reads, the functions and operators, and
+    /// the types that it names.
+    pub async fn typing(
         &self,
         relations: &[u32],
         names: impl Iterator<Item = String>,
-        columns: Option<&BTreeSet<String>>,
-    ) -> Result<Values, DbError> {
-        let columns = columns.and_then(|columns| text_array(columns.iter().cloned()));
-        let parameters = vec![array(relations), text_array(names), columns];
-        let rows: Vec<Values> = self
-            .ask(include_str!("../queries/guard/values.sql"), parameters)
+        types: impl Iterator<Item = String>,
+    ) -> Result<Known, DbError> {
+        let parameters = vec![array(relations), text_array(names), text_array(types)];
+        let rows: Vec<Known> = self
+            .ask(include_str!("../queries/guard/typing.sql"), parameters)
             .await?;
         Ok(rows.into_iter().next().unwrap_or_default())
     }

@@ -5,15 +5,17 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::Value;
 use sql_facts::Statement;
 
 use super::{
     NotAdmitted, Refusal,
-    catalog::{Found, Lookup, Wanted},
+    catalog::{Builtins, Found, Lookup, Wanted},
     lists,
-    objects::{Class, Danger, Described, Function, Need, Object, Operator, Relation, Type, Usage, Values},
+    objects::{Class, Danger, Described, Function, Need, Object, Operator, Relation, Type, Usage},
     syntax::{self, Purpose},
-    uses::{Name, Operand, UNWRITTEN, Uses},
+    typing::{self, Cast, Known, Parameters},
+    uses::{Name, UNWRITTEN, Uses},
 };
 use crate::db::DbError;
 
@@ -21,13 +23,6 @@ use crate::db::DbError;
 const MAX_OBJECTS: usize = 2000;
 const MAX_TEXTS: usize = 128;
 const PG_CATALOG: &str = "pg_catalog";
-/// Types of literals, and those that clauses ask for: bool, int8, int4, text, numeric, unknown, bit, interval.
-const LITERALS: [u32; 8] = [16, 20, 23, 25, 1700, 705, 1560, 1186];
-/// Types of numbers as they are written: int4, int8, numeric.
-const NUMBERS: [u32; 3] = [23, 20, 1700];
-/// anyelement, anyarray, anynonarray, anyenum, anyrange, record and their compatible kin: the result is what goes in.
-const POLYMORPHIC: [u32; 11] = [2283, 2277, 2776, 3500, 3831, 2249, 4537, 5077, 5078, 5079, 5080];
-
 /// A statement that reads and does nothing else. Only [`super::admit`] makes one.
 #[derive(Debug, Clone)]
 #[must_use]
@@ -54,12 +49,35 @@ pub(super) type Outcome = Result<(), NotAdmitted>;
 /// What leads from the statement to what is judged now, for the refusal's message.
 type Via = Option<Arc<str>>;
 
+/// What a statement was found to reach.
+pub(super) struct Reached {
+    /// The names that it writes.
+    pub found: BTreeMap<Wanted, Found>,
+    /// Functions and operators that bodies which it runs name without a schema.
+    pub used_inside: BTreeSet<String>,
+}
+
+/// A text of the catalog.
+#[derive(Debug)]
+struct Pending {
+    text: String,
+    /// Parameters of the function whose body it is, where the catalog has only its text. Of every other text the catalog
+    /// says what it depends on, implicit casts and overloads that were chosen among them.
+    body_of: Option<Vec<(Option<String>, u32)>>,
+}
+
+impl Pending {
+    fn known(text: String) -> Self {
+        Self { text, body_of: None }
+    }
+}
+
 pub(super) struct Judge<'a> {
     lookup: Lookup<'a>,
     /// Where bare names in texts of the catalog are looked for; those texts write the schema of everything else.
     path: &'a [String],
     objects: VecDeque<(Object, Via)>,
-    texts: Vec<(String, Via)>,
+    texts: Vec<(Pending, Via)>,
     seen: HashSet<Object>,
     texts_seen: usize,
     /// The columns that the statement itself names; `None` inside what it reaches, where all count.
@@ -68,8 +86,8 @@ pub(super) struct Judge<'a> {
     written: bool,
     /// What is judged is itself tied to what is built in.
     tied: bool,
-    /// Functions and operators that the statement, or a text that it reaches, names without a schema.
-    used: BTreeSet<String>,
+    /// Functions and operators that bodies which it runs name without a schema.
+    used_inside: BTreeSet<String>,
 }
 
 impl<'a> Judge<'a> {
@@ -84,7 +102,7 @@ impl<'a> Judge<'a> {
             columns: None,
             written: false,
             tied: false,
-            used: BTreeSet::new(),
+            used_inside: BTreeSet::new(),
         }
     }
 
@@ -102,23 +120,26 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges a statement, whose bare names have schemas by now, and everything that it reaches.
-    /// Returns what it names without a schema, and so finds by the search path.
-    pub async fn statement(mut self, statement: &Statement, uses: &'a Uses) -> Result<BTreeSet<String>, NotAdmitted> {
+    pub async fn statement(mut self, statement: &Statement, uses: &'a Uses) -> Result<Reached, NotAdmitted> {
         self.written = !statement.facts().relations_written.is_empty();
         self.columns = Some(uses);
-        self.names(statement, uses, &None).await?;
+        let found = self.names(statement, uses, &None).await?;
+        self.unnamed(statement.tree(), uses, &found, &[], &None).await?;
         // Relations that the statement names come first, while its own columns are what counts.
         self.relations().await?;
         self.columns = None;
         self.written = false;
         self.finish().await?;
-        Ok(self.used)
+        Ok(Reached {
+            found,
+            used_inside: self.used_inside,
+        })
     }
 
     async fn finish(&mut self) -> Outcome {
         loop {
             if let Some((text, via)) = self.texts.pop() {
-                self.text(&text, via).await?;
+                self.text(text, via).await?;
             } else if self.objects.is_empty() {
                 return Ok(());
             } else {
@@ -188,35 +209,31 @@ impl<'a> Judge<'a> {
         self.add(needs.into_iter().flatten().filter_map(Need::object), via);
     }
 
-    async fn text(&mut self, text: &str, via: Via) -> Outcome {
+    async fn text(&mut self, pending: Pending, via: Via) -> Outcome {
         self.texts_seen += 1;
         if self.texts_seen > MAX_TEXTS || self.seen.len() > MAX_OBJECTS {
             return Err(refused(Refusal::TooMuch, &via));
         }
-        let statement = Statement::parse(text).map_err(|error| refused(Refusal::Text(error), &via))?;
+        let statement = Statement::parse(&pending.text).map_err(|error| refused(Refusal::Text(error), &via))?;
         syntax::check(&statement, Purpose::Read).map_err(|refusal| refused(refusal, &via))?;
-        self.names(&statement, &Uses::of(statement.tree()), &via).await
+        let uses = Uses::of(statement.tree());
+        let Some(parameters) = pending.body_of else {
+            return self.built_in(&statement, &uses, &via).await;
+        };
+        let found = self.names(&statement, &uses, &via).await?;
+        self.used_inside.extend(uses.names().map(str::to_owned));
+        self.unnamed(statement.tree(), &uses, &found, &parameters, &via).await
     }
 
     /// Looks up every name of a statement and judges what can be judged by name alone.
-    async fn names(&mut self, statement: &Statement, uses: &Uses, via: &Via) -> Outcome {
-        self.used.extend(uses.names().map(str::to_owned));
-        let facts = statement.facts();
-        let relations: BTreeSet<Name> = facts
-            .relations_read
-            .iter()
-            .chain(&facts.relations_written)
-            .filter_map(|name| super::names::split(name))
-            .collect();
-        for (schema, name) in &relations {
-            let catalogs = [None, Some(PG_CATALOG), Some("information_schema")];
-            if lists::is_secret_relation(name) && catalogs.contains(&schema.as_deref()) {
-                return Err(refused(
-                    relation(name, "it holds credentials, server files or protected data"),
-                    via,
-                ));
-            }
-        }
+    async fn names(
+        &mut self,
+        statement: &Statement,
+        uses: &Uses,
+        via: &Via,
+    ) -> Result<BTreeMap<Wanted, Found>, NotAdmitted> {
+        self.built_in(statement, uses, via).await?;
+        let builtins = self.lookup.builtins().await?;
         let mut wanted = BTreeSet::new();
         let mut want = |kind: &'static str, (schema, name): &Name| {
             wanted.insert(Wanted {
@@ -225,19 +242,12 @@ impl<'a> Judge<'a> {
                 name: name.clone(),
             })
         };
-        let builtins = self.lookup.builtins().await?;
-        for function in &uses.functions {
-            let in_catalog = function.0.as_deref().is_none_or(|schema| schema == PG_CATALOG);
-            match builtins.function(&function.1).filter(|_| in_catalog) {
-                Some(found) => lists::builtin(&function.1, found.volatile, found.added)
-                    .map_err(|why| refused(called(&function.1, why), via))?,
-                None => {
-                    // `mood('good')` is a cast when no function has that name.
-                    want("function", function);
-                    want("type", function);
-                }
-            }
+        for function in uses.functions.iter().filter(|name| !is_built_in(name, &builtins)) {
+            // `mood('good')` is a cast when no function has that name.
+            want("function", function);
+            want("type", function);
         }
+        let relations = relations_of(statement);
         let not_in_catalog = |name: &&Name| name.0.as_deref().is_some_and(|schema| schema != PG_CATALOG);
         relations.iter().for_each(|name| {
             want("relation", name);
@@ -252,7 +262,26 @@ impl<'a> Judge<'a> {
         for wanted in &wanted {
             self.found(wanted, found.get(wanted), &found, via)?;
         }
-        self.unnamed(uses, &found, via).await
+        Ok(found)
+    }
+
+    /// Judges what is built in, by name. That is all that is left to do of a text of which the catalog says what else it
+    /// depends on.
+    async fn built_in(&self, statement: &Statement, uses: &Uses, via: &Via) -> Outcome {
+        let catalogs = [None, Some(PG_CATALOG), Some("information_schema")];
+        for (schema, name) in relations_of(statement) {
+            if lists::is_secret_relation(&name) && catalogs.contains(&schema.as_deref()) {
+                let why = "it holds credentials, server files or protected data";
+                return Err(refused(relation(&name, why), via));
+            }
+        }
+        let builtins = self.lookup.builtins().await?;
+        for name in uses.functions.iter().filter(|name| is_built_in(name, &builtins)) {
+            let found = builtins.function(&name.1);
+            let verdict = found.map_or(Ok(()), |found| lists::builtin(&name.1, found.volatile, found.added));
+            verdict.map_err(|why| refused(called(&name.1, why), via))?;
+        }
+        Ok(())
     }
 
     fn found(&mut self, wanted: &Wanted, here: Option<&Found>, all: &BTreeMap<Wanted, Found>, via: &Via) -> Outcome {
@@ -284,7 +313,14 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges code that is tied to what is built in, where the statement can meet it.
-    async fn unnamed(&mut self, uses: &Uses, found: &BTreeMap<Wanted, Found>, via: &Via) -> Outcome {
+    async fn unnamed(
+        &mut self,
+        tree: &Value,
+        uses: &Uses,
+        found: &BTreeMap<Wanted, Found>,
+        parameters: &Parameters,
+        via: &Via,
+    ) -> Outcome {
         if self.tied {
             return Ok(());
         }
@@ -310,20 +346,11 @@ impl<'a> Judge<'a> {
         if harmful.is_empty() {
             return Ok(());
         }
-        let relations: Vec<u32> = found
-            .iter()
-            .filter(|(wanted, _)| wanted.kind == "relation")
-            .flat_map(|(_, found)| found.oids.clone())
-            .collect();
-        let names = uses
-            .functions
-            .iter()
-            .chain(&uses.operators)
-            .map(|(_, name)| name.clone());
-        let names = names.chain(UNWRITTEN.map(str::to_owned));
-        let columns = (!uses.star).then_some(&uses.columns);
-        let values = self.lookup.values(&relations, names, columns).await?;
-        match harmful.into_iter().find(|(danger, _)| meets(danger, uses, &values)) {
+        let known = typing_of(self.lookup, uses, found).await?;
+        let met = harmful
+            .into_iter()
+            .find(|(danger, _)| meets(danger, tree, uses, &known, parameters));
+        match met {
             None => Ok(()),
             Some((danger, refusal)) => {
                 let (kind, name) = (&danger.kind, &danger.name);
@@ -351,7 +378,7 @@ impl<'a> Judge<'a> {
             function
                 .defaults
                 .iter()
-                .map(|defaults| (format!("SELECT {defaults}"), via.clone())),
+                .map(|defaults| (Pending::known(format!("SELECT {defaults}")), via.clone())),
         );
         match (function.kind.as_str(), function.language.as_str()) {
             ("a", _) => self.add(Object::all(Class::Function, function.parts.as_ref()), via),
@@ -361,9 +388,13 @@ impl<'a> Judge<'a> {
             }
             ("f", "sql") if function.has_settings => return fail("it changes settings while it runs (SET)"),
             ("f", "sql") => match (&function.source, &function.definition) {
-                (Some(source), _) => self.texts.push((source.clone(), via.clone())),
+                (Some(source), _) => {
+                    let body_of = Some(function.parameters.clone().unwrap_or_default());
+                    let text = source.clone();
+                    self.texts.push((Pending { text, body_of }, via.clone()));
+                }
                 (None, Some(definition)) => match syntax::sql_body(definition) {
-                    Some(body) => self.texts.push((body, via.clone())),
+                    Some(body) => self.texts.push((Pending::known(body), via.clone())),
                     None => return fail("its body cannot be read"),
                 },
                 (None, None) => return fail("its body cannot be read"),
@@ -401,7 +432,7 @@ impl<'a> Judge<'a> {
                 .checks
                 .iter()
                 .flatten()
-                .map(|check| (format!("SELECT {check}"), via.clone())),
+                .map(|check| (Pending::known(format!("SELECT {check}")), via.clone())),
         );
         match found.kind.as_str() {
             "c" => self.add(
@@ -454,11 +485,11 @@ impl<'a> Judge<'a> {
         for text in found.texts.iter().flatten() {
             match text.usage {
                 Usage::Reads => {
-                    self.texts.push((text.text.clone(), via.clone()));
+                    self.texts.push((Pending::known(text.text.clone()), via.clone()));
                     self.add_needs(text.needs.as_ref(), via);
                 }
                 Usage::Writes if self.written => {
-                    self.texts.push((text.text.clone(), via.clone()));
+                    self.texts.push((Pending::known(text.text.clone()), via.clone()));
                     self.add_needs(text.needs.as_ref(), via);
                 }
                 Usage::Writes => {}
@@ -539,45 +570,61 @@ impl<'a> Judge<'a> {
 /// Objects with smaller numbers came with the server.
 const FIRST_USER_OID: u32 = 16384;
 
-/// Whether a statement may meet code that is tied to what is built in. Types are not inferred: every type that anything in
-/// the statement could have counts.
-fn meets(danger: &Danger, uses: &Uses, values: &Values) -> bool {
-    let among = |list: &Option<Vec<u32>>, oid: u32| list.as_ref().is_some_and(|list| list.contains(&oid));
-    let named = |name: &Option<String>| {
-        name.as_ref()
-            .is_some_and(|name| uses.types.iter().any(|(_, used)| used == name))
-    };
-    let (Some(source), target) = (danger.source, danger.target.unwrap_or_default()) else {
-        return uses.names().any(|name| name == danger.name);
-    };
-    let has_source = LITERALS.contains(&source) || among(&values.has, source) || named(&danger.source_name);
-    if danger.kind != "cast" {
-        // Rows, arrays and many functions over them compare by it too.
-        let compares = uses.names().any(|name| UNWRITTEN.contains(&name)) || !uses.functions.is_empty();
-        return has_source && (uses.sorts || compares);
-    }
-    let can_be_source = |operand: &Operand| match operand {
-        Operand::Text => false,
-        Operand::Number => NUMBERS.contains(&source),
-        Operand::Call(name) => {
-            let result =
-                |(function, oid): &(String, u32)| function == name && (*oid == source || POLYMORPHIC.contains(oid));
-            let known = values.results.iter().flatten().any(|(function, _)| function == name);
-            !known || values.results.iter().flatten().any(result)
-        }
-        Operand::Cast(name) => danger.source_name.as_ref() == Some(name),
-        Operand::Other => has_source,
-    };
-    let cast_to = |name: &String| danger.target_name.as_ref() == Some(name);
-    let written = uses
-        .casts
+/// Asks for what the types in a statement can be told by.
+pub(super) async fn typing_of(
+    lookup: Lookup<'_>,
+    uses: &Uses,
+    found: &BTreeMap<Wanted, Found>,
+) -> Result<Known, DbError> {
+    let relations: Vec<u32> = found
         .iter()
-        .any(|(operand, name)| cast_to(name) && can_be_source(operand));
-    // `int4(x)` is a cast too.
-    let called = has_source && uses.functions.iter().any(|(_, name)| cast_to(name));
-    let wanted = among(&values.wants, target)
-        || (uses.unifies && (LITERALS.contains(&target) || among(&values.has, target) || named(&danger.target_name)));
-    written || called || (danger.implicit && has_source && wanted)
+        .filter(|(wanted, _)| wanted.kind == "relation")
+        .flat_map(|(_, found)| found.oids.clone())
+        .collect();
+    let names = uses
+        .functions
+        .iter()
+        .chain(&uses.operators)
+        .map(|(_, name)| name.clone());
+    let names = names.chain(UNWRITTEN.map(str::to_owned));
+    let types = uses.types.iter().chain(&uses.functions).map(|(_, name)| name.clone());
+    lookup.typing(&relations, names, types).await
+}
+
+/// Whether a statement may meet code that is tied to what is built in.
+fn meets(danger: &Danger, tree: &Value, uses: &Uses, known: &Known, parameters: &Parameters) -> bool {
+    match (danger.source, danger.target) {
+        (Some(source), Some(target)) => typing::may_run(
+            tree,
+            known,
+            parameters,
+            Cast {
+                source,
+                target,
+                implicit: danger.implicit,
+            },
+        ),
+        (Some(source), None) => {
+            let named = uses
+                .types
+                .iter()
+                .any(|(_, used)| Some(used) == danger.source_name.as_ref());
+            // Rows, arrays and many functions over them compare by it too.
+            let compares = uses.names().any(|name| UNWRITTEN.contains(&name)) || !uses.functions.is_empty();
+            (named || known.gives(source)) && (uses.sorts || compares)
+        }
+        (None, _) => uses.names().any(|name| name == danger.name),
+    }
+}
+
+fn relations_of(statement: &Statement) -> BTreeSet<Name> {
+    let facts = statement.facts();
+    let names = facts.relations_read.iter().chain(&facts.relations_written);
+    names.filter_map(|name| super::names::split(name)).collect()
+}
+
+fn is_built_in((schema, name): &Name, builtins: &Builtins) -> bool {
+    schema.as_deref().is_none_or(|schema| schema == PG_CATALOG) && builtins.function(name).is_some()
 }
 
 fn called(name: &str, why: &str) -> Refusal {

@@ -92,6 +92,8 @@ const HARMFUL_STABLE: &[&str] = &[
     "multirange_recv",
     "pg_current_xact_id",
     "pg_export_snapshot",
+    // Computes constant parts of the partition's expressions, with whatever functions they call.
+    "pg_get_partition_constraintdef",
     "pg_input_error_info",
     "pg_input_is_valid",
     "query_to_xml",

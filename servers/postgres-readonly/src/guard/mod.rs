@@ -13,6 +13,7 @@ mod nodes;
 mod objects;
 mod refusal;
 mod syntax;
+mod typing;
 mod uses;
 
 pub use admit::admit;

@@ -41,6 +41,7 @@ pub struct Function {
     pub defaults: Option<String>,
     pub parts: Option<Vec<u32>>,
     pub needs: Option<Vec<Need>>,
+    pub parameters: Option<Vec<(Option<String>, u32)>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -116,16 +117,8 @@ pub struct Danger {
     pub source: Option<u32>,
     pub source_name: Option<String>,
     pub target: Option<u32>,
-    pub target_name: Option<String>,
     pub implicit: bool,
     pub functions: Option<Vec<u32>>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Values {
-    pub has: Option<Vec<u32>>,
-    pub wants: Option<Vec<u32>>,
-    pub results: Option<Vec<(String, u32)>>,
 }
 
 impl Need {

@@ -22,25 +22,10 @@ pub struct Uses {
     pub star: bool,
     /// Something is sorted, grouped or made distinct.
     pub sorts: bool,
-    /// Values of several places get one type: set operations, CASE, COALESCE, arrays, rows of VALUES.
-    pub unifies: bool,
     /// An operator is used that is not written.
     pub unwritten: bool,
-    /// What is cast, and the last part of the type's name.
-    pub casts: Vec<(Operand, String)>,
     /// Functions and operators with a call of which no argument is plainly a column, so that the planner might compute it.
     pub constant: BTreeSet<String>,
-}
-
-/// What can be said of an expression's type without knowing the relations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Operand {
-    /// A text without a type of its own: its input function reads it, no cast.
-    Text,
-    Number,
-    Call(String),
-    Cast(String),
-    Other,
 }
 
 impl Uses {
@@ -147,41 +132,12 @@ impl Uses {
         let true_at = |key: &str| fields.get(key) == Some(&Value::Bool(true));
         self.sorts |= fields.contains_key("MinMaxExpr");
         self.sorts |= sorting.iter().any(|key| filled(key)) || is_set_operation || true_at("agg_distinct");
-        let unifying = ["CaseExpr", "CoalesceExpr", "MinMaxExpr", "AArrayExpr"];
-        self.unifies |= is_set_operation
-            || filled("values_lists")
-            || unifying.iter().any(|node| fields.contains_key(*node))
-            || filled("using_clause");
         self.star |= true_at("is_natural");
         let comparing = ["CaseExpr", "SubLink", "RowExpr", "RangeTableFunc", "JoinExpr"];
         let between = name(fields.get("name")).is_some_and(|(_, name)| name.contains("BETWEEN"));
         self.unwritten |= between || comparing.iter().any(|node| fields.contains_key(*node));
         if let Some(columns) = fields.get("using_clause").and_then(Value::as_array) {
             self.columns.extend(columns.iter().filter_map(text).map(str::to_owned));
-        }
-        if let Some(cast) = fields.get("TypeCast")
-            && let Some((_, target)) = cast.get("type_name").and_then(|r#type| name(r#type.get("names")))
-        {
-            self.casts
-                .push((cast.get("arg").map_or(Operand::Other, Operand::of), target));
-        }
-    }
-}
-
-impl Operand {
-    fn of(node: &Value) -> Self {
-        if let Some(constant) = node.pointer("/node/AConst") {
-            return match constant.pointer("/val/Sval").is_some() || constant.get("isnull") == Some(&Value::Bool(true)) {
-                true => Self::Text,
-                false => Self::Number,
-            };
-        }
-        let cast = node.pointer("/node/TypeCast/type_name/names");
-        let call = node.pointer("/node/FuncCall/funcname");
-        match (name(cast), name(call)) {
-            (Some((_, target)), _) => Self::Cast(target),
-            (_, Some((_, function))) => Self::Call(function),
-            (None, None) => Self::Other,
         }
     }
 }

@@ -1,7 +1,7 @@
 -- What the connected role can do beyond reading: one row per right, each with the statement that takes it away; or one
 -- row without a right. Takes no lock on any user object. Rights that come through PUBLIC or through another role are
 -- named where they were granted. Everything is asked of `reach`: the roles whose rights the login has or can take on
--- with SET ROLE.
+-- with SET ROLE. $1 is what the operator knows to be harmless: SECURITY DEFINER functions as `schema.name(types)`.
 WITH me AS MATERIALIZED (
     SELECT r.oid, r.rolname, r.rolsuper
     FROM pg_catalog.pg_roles r
@@ -58,23 +58,34 @@ powers AS (
         'pg_signal_autovacuum_worker',
         'rds_superuser', 'rds_replication', 'rdsadmin', 'cloudsqlsuperuser', 'azure_pg_admin', 'alloydbsuperuser')
 ),
-relations AS (
-    SELECT 3, format('%s on %s %I.%I', string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type),
-                     CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END, n.nspname, c.relname)
-              || CASE g.oid WHEN 0 THEN ' (PUBLIC)' ELSE '' END,
-           format('REVOKE %s ON %s %I.%I FROM %s;', string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type),
-                  CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname, g.grantee)
+granted AS MATERIALIZED (
+    SELECT c.relname, c.relnamespace, c.relkind, c.relowner, c.relacl, c.relacl::text AS acl
     FROM pg_catalog.pg_class c
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
-    JOIN grantees g ON g.oid = a.grantee
     WHERE c.relacl IS NOT NULL
-      AND a.privilege_type <> 'SELECT'
+),
+rights AS MATERIALIZED (
+    -- Thousands of tables share a few lists of rights: each list is taken apart once.
+    SELECT l.acl, l.relowner, g.oid, g.grantee,
+           string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS held
+    FROM (SELECT DISTINCT ON (c.acl, c.relowner) c.acl, c.relowner, c.relacl FROM granted c) l
+    CROSS JOIN LATERAL pg_catalog.aclexplode(l.relacl) a
+    JOIN grantees g ON g.oid = a.grantee
+    WHERE a.privilege_type <> 'SELECT'
       -- The owner's own entry says nothing that ownership does not.
-      AND a.grantee <> c.relowner
-      -- UPDATE on pg_settings is SET; everybody has it.
-      AND NOT (n.nspname = 'pg_catalog' AND c.relname = 'pg_settings')
-    GROUP BY c.oid, c.relkind, n.nspname, c.relname, g.oid, g.grantee
+      AND a.grantee <> l.relowner
+    GROUP BY l.acl, l.relowner, g.oid, g.grantee
+),
+relations AS (
+    SELECT 3, format('%s on %s %I.%I', r.held, CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END,
+                     n.nspname, c.relname)
+              || CASE r.oid WHEN 0 THEN ' (PUBLIC)' ELSE '' END,
+           format('REVOKE %s ON %s %I.%I FROM %s;', r.held,
+                  CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname, r.grantee)
+    FROM rights r
+    JOIN granted c ON c.acl = r.acl AND c.relowner = r.relowner
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    -- UPDATE on pg_settings is SET; everybody has it.
+    WHERE NOT (n.nspname = 'pg_catalog' AND c.relname = 'pg_settings')
 ),
 columns AS (
     SELECT 3, format('%s on columns of %I.%I', string_agg(DISTINCT a.privilege_type, ', '), n.nspname, c.relname),
@@ -118,6 +129,10 @@ owned AS (
     JOIN reach r ON r.oid = o.refobjid
     LEFT JOIN pg_catalog.pg_database d ON d.oid = o.dbid
     WHERE o.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND o.deptype = 'o' AND NOT (SELECT yes FROM is_super)
+      -- Temporary tables of other sessions of the same role, as behind a pooler, end with those.
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
+                      WHERE o.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = o.objid AND c.relpersistence = 't'
+                        AND d.datname = pg_catalog.current_database())
     GROUP BY r.rolname, d.datname
 ),
 functions AS (
@@ -135,6 +150,27 @@ functions AS (
         'pg_rotate_logfile_old', 'pg_start_backup', 'pg_stat_file', 'pg_stop_backup', 'pg_switch_wal',
         'pg_wal_replay_pause', 'pg_wal_replay_resume'))
 ),
+definers AS (
+    -- They run with their owner's rights, whatever this role has. One that returns a trigger cannot be called.
+    SELECT 6, format('EXECUTE on SECURITY DEFINER %s %s, owned by %I', f.kind, f.signature, f.owner)
+              || CASE g.oid WHEN 0 THEN ' (PUBLIC)' ELSE '' END,
+           format('REVOKE EXECUTE ON %s %s FROM %s;', upper(f.kind), f.signature, g.grantee)
+    FROM (SELECT p.oid, p.proowner, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl, o.rolname AS owner,
+                 CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END AS kind,
+                 format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.oidvectortypes(p.proargtypes)) AS signature
+          FROM pg_catalog.pg_proc p
+          JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+          JOIN pg_catalog.pg_roles o ON o.oid = p.proowner
+          WHERE p.prosecdef AND p.oid >= 16384
+            AND p.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
+            AND EXISTS (SELECT FROM reach r WHERE pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'))) f
+    CROSS JOIN LATERAL pg_catalog.aclexplode(f.acl) a
+    JOIN grantees g ON g.oid = a.grantee
+    WHERE a.privilege_type = 'EXECUTE'
+      AND a.grantee <> f.proowner
+      AND NOT (SELECT yes FROM is_super)
+      AND f.signature <> ALL ($1::text[])
+),
 findings AS (
     SELECT * FROM attributes
     UNION ALL SELECT * FROM inherited_attributes
@@ -146,6 +182,7 @@ findings AS (
     UNION ALL SELECT * FROM tablespaces
     UNION ALL SELECT * FROM owned
     UNION ALL SELECT * FROM functions
+    UNION ALL SELECT * FROM definers
 )
 SELECT current_user AS current_role,
        pg_catalog.pg_has_role(session_user, 'pg_read_all_stats', 'USAGE') AS sees_all_sessions,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    db::{Answer, Bounds, Read, bounded_rows},
+    db::{Answer, Bounds, Read, Rows},
     guard,
     state::{MAX_RESULT_BYTES, State},
 };
@@ -34,7 +34,8 @@ pub struct Input {
 pub struct Output {
     columns: Vec<ColumnOut>,
     /// In the order of `columns`. Whole numbers beyond 2^53, exact decimals and everything without a JSON form are text.
-    rows: Vec<Vec<Value>>,
+    #[schemars(with = "Vec<Vec<Value>>")]
+    rows: Rows,
     /// Rows in this answer.
     row_count: usize,
     /// There was more: further rows, or longer values (cut ones end in `…`).
@@ -80,9 +81,8 @@ impl Tool for Query {
                 r#type,
             })
             .collect();
-        let (rows, cells_cut) = reading.rows(MAX_CELL_CHARS);
-        let (rows, rows_cut) = bounded_rows(rows, MAX_RESULT_BYTES);
-        let truncated = cells_cut || rows_cut || reading.truncated();
+        let (rows, cut) = reading.rows(MAX_CELL_CHARS, MAX_RESULT_BYTES);
+        let truncated = cut || reading.truncated();
         Ok(reading.answer(Output {
             columns,
             row_count: rows.len(),

@@ -15,9 +15,9 @@ pub struct Column {
     pub type_oid: u32,
 }
 
-/// One row, its values in PostgreSQL's text form; `None` is NULL.
+/// One row, its values in PostgreSQL's text form; NULL is `None`. It is kept as it came, in one piece.
 #[derive(Debug, Clone, Default)]
-pub struct TextRow(Vec<Option<Bytes>>);
+pub struct TextRow(Bytes);
 
 /// What the server said in an ErrorResponse. The texts may quote data, so they are cleaned before they are shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,12 +36,36 @@ impl fmt::Display for ServerError {
 }
 
 impl TextRow {
+    /// Checks once that the lengths of the values add up, so that they can be walked without a fault.
+    pub fn read(mut body: Bytes) -> Result<Self, WireError> {
+        let count = read_u16(&mut body)?;
+        let mut rest = body.as_ref();
+        for _ in 0..count {
+            (_, rest) = value(rest).ok_or(CUT_SHORT)?;
+        }
+        Ok(Self(body))
+    }
+
     pub fn values(&self) -> impl Iterator<Item = Option<&[u8]>> {
-        self.0.iter().map(Option::as_deref)
+        let mut rest = self.0.as_ref();
+        std::iter::from_fn(move || {
+            let (found, after) = value(rest)?;
+            rest = after;
+            Some(found)
+        })
     }
 
     pub fn bytes(&self) -> usize {
-        self.0.iter().flatten().map(Bytes::len).sum()
+        self.0.len()
+    }
+}
+
+/// Cuts one value off: its length, -1 for NULL, then its bytes.
+fn value(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    match usize::try_from(i32::from_be_bytes(*length)) {
+        Ok(length) => rest.split_at_checked(length).map(|(value, rest)| (Some(value), rest)),
+        Err(_) => Some((None, rest)),
     }
 }
 
@@ -57,21 +81,6 @@ pub fn columns(mut body: Bytes) -> Result<Vec<Column>, WireError> {
             Ok(Column { name, type_oid })
         })
         .collect()
-}
-
-pub fn row(mut body: Bytes) -> Result<TextRow, WireError> {
-    let count = read_u16(&mut body)?;
-    let value = |_| {
-        let length = body.try_get_i32().map_err(|_| CUT_SHORT)?;
-        let Ok(length) = usize::try_from(length) else {
-            return Ok(None);
-        };
-        if body.len() < length {
-            return Err(CUT_SHORT);
-        }
-        Ok(Some(body.split_to(length)))
-    };
-    (0..count).map(value).collect::<Result<_, _>>().map(TextRow)
 }
 
 pub fn error(mut body: Bytes) -> ServerError {

@@ -2,14 +2,14 @@
 
 use std::{future::Future, time::Duration};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use postgres_protocol::{IsNull, message::frontend};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Column, ConnectError, Endpoint, ServerError, TextRow, WireError,
+    Column, ConnectError, Endpoint, ServerError, WireError,
     cancel::CancelKey,
-    fields,
+    fields::{self, TextRow},
     frames::{Frame, Frames},
     startup::{self, Login},
 };
@@ -17,24 +17,35 @@ use super::{
 /// How much longer than the server the client waits before it gives the connection up.
 const GRACE: Duration = Duration::from_secs(2);
 const IDLE: u8 = b'I';
+const NO_ACTIVE_TRANSACTION: &str = "25P01";
+const NO_TRANSACTION: WireError = WireError::Protocol("no transaction was open for the statement");
+const LEFT_TRANSACTION: WireError = WireError::Protocol("the statement left its transaction");
 
 /// A session that is logged in, outside any transaction.
 #[derive(Debug)]
 pub struct Session {
     frames: Frames,
     endpoint: Endpoint,
-    key: CancelKey,
+    out: BytesMut,
+    pub key: CancelKey,
     pub server_version: String,
 }
 
-/// One read.
+/// One read: in one flight there, and in one back.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    /// Run before the statement, as `BEGIN READ ONLY; SET LOCAL …; SELECT …`: its last row's first value is kept.
+    /// Opens the transaction: `BEGIN … READ ONLY`.
+    pub begin: &'a str,
+    /// One statement that sets what holds for this transaction; the last column of its row is kept.
     pub prologue: &'a str,
-    /// Run after the transaction has been rolled back, to undo what the prologue left in the server process itself; may be
+    /// Further statements of ours before the one that is read; may be empty.
+    pub setup: &'a str,
+    /// Run after the transaction has been rolled back, to undo what the setup left in the server process itself; may be
     /// empty. When it fails the session is given up.
     pub epilogue: &'a str,
+    /// Run at the end, outside any transaction: undoes whatever else the call left in the session. Empty where the session
+    /// behind the connection may be another client's by then.
+    pub reset: &'a str,
     /// One statement; the extended protocol takes no second one.
     pub statement: &'a str,
     pub parameters: &'a [Option<String>],
@@ -57,6 +68,8 @@ pub struct Flight {
     pub cancelled: bool,
     pub elapsed: Duration,
     bytes: usize,
+    /// ROLLBACK found nothing to roll back.
+    left_transaction: bool,
 }
 
 impl Session {
@@ -70,6 +83,7 @@ impl Session {
         Ok(Self {
             frames,
             endpoint: endpoint.clone(),
+            out: BytesMut::new(),
             key: greeting.key,
             server_version: greeting.server_version,
         })
@@ -85,11 +99,13 @@ impl Session {
     pub async fn read(&mut self, call: Call<'_>, cancelled: impl Future<Output = ()>) -> Result<Flight, WireError> {
         let started = Instant::now();
         let deadline = started + call.statement_timeout + GRACE;
-        let mut out = BytesMut::with_capacity(call.statement.len() + call.prologue.len() + 256);
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
         encode(call, &mut out)?;
         timeout_at(deadline, self.frames.send(&out))
             .await
             .map_err(|_| WireError::Silent)??;
+        self.out = out;
 
         let mut flight = Flight::default();
         let (endpoint, key) = (self.endpoint.clone(), self.key);
@@ -111,7 +127,7 @@ impl Session {
         };
         flight.cancelled = was_cancelled;
         if !clean {
-            self.clean_up(deadline, call.epilogue).await?;
+            self.clean_up(deadline, call).await?;
         }
         Ok(flight)
     }
@@ -126,29 +142,63 @@ impl Session {
 
     /// Reads the answers to the whole flight; returns whether the session came out clean.
     async fn answers(&mut self, call: Call<'_>, flight: &mut Flight, started: Instant) -> Result<bool, WireError> {
-        let mut prologue = Flight::default();
-        let in_transaction = self.answer(&mut prologue, u32::MAX, usize::MAX).await?;
-        flight.prologue_value = prologue.rows.last().and_then(|row| {
-            let first = row.values().next().flatten()?;
-            Some(String::from_utf8_lossy(first).into_owned())
-        });
-        flight.error = prologue.error;
-        let after = self.answer(flight, call.max_rows, call.max_bytes).await?;
+        let clean = if call.is_plain() {
+            self.plain_answers(call, flight).await?
+        } else {
+            self.answers_in_parts(call, flight).await?
+        };
         flight.elapsed = started.elapsed();
+        Ok(clean)
+    }
+
+    /// Everything between two Syncs: the server skips what follows a failure, the end of the transaction with it.
+    async fn plain_answers(&mut self, call: Call<'_>, flight: &mut Flight) -> Result<bool, WireError> {
+        let mut prologue = Flight::default();
+        let [mut begun, mut ended] = [Flight::default(), Flight::default()];
+        let mut done = 0;
+        let status = loop {
+            let (part, max_rows, max_bytes) = match done {
+                0 => (&mut begun, 0, 0),
+                1 => (&mut prologue, 1, usize::MAX),
+                2 => (&mut *flight, call.max_rows, call.max_bytes),
+                _ => (&mut ended, 0, 0),
+            };
+            match self.step(part, max_rows, max_bytes).await? {
+                Step::Part => done += 1,
+                Step::Ready(status) => break status,
+            }
+        };
+        if done == 0 {
+            return Err(NO_TRANSACTION);
+        }
+        if ended.left_transaction {
+            return Err(LEFT_TRANSACTION);
+        }
+        let failed = flight.error.is_some() || prologue.error.is_some() || ended.error.is_some();
+        flight.keep_prologue(prologue);
+        let parts = if call.reset.is_empty() { 4 } else { 5 };
+        Ok(status == IDLE && !failed && done == parts)
+    }
+
+    async fn answers_in_parts(&mut self, call: Call<'_>, flight: &mut Flight) -> Result<bool, WireError> {
+        let mut prologue = Flight::default();
+        let in_transaction = self.answer(&mut prologue, 1, usize::MAX).await?;
+        let after = self.answer(flight, call.max_rows, call.max_bytes).await?;
+        flight.keep_prologue(prologue);
         if in_transaction == IDLE {
-            return Err(WireError::Protocol("no transaction was open for the statement"));
+            return Err(NO_TRANSACTION);
         }
         if after == IDLE {
             // The guard does not let such a statement through; were there one, nothing ran after it but the reset.
-            return Err(WireError::Protocol("the statement left its transaction"));
+            return Err(LEFT_TRANSACTION);
         }
-        self.ends(call.epilogue).await
+        self.ends(call).await
     }
 
     /// Reads the answers to what [`encode_end`] sends; returns whether the session came out clean.
-    async fn ends(&mut self, epilogue: &str) -> Result<bool, WireError> {
+    async fn ends(&mut self, call: Call<'_>) -> Result<bool, WireError> {
         let mut clean = true;
-        for _ in 0..ending(epilogue).count() {
+        for _ in 0..ending(call).count() {
             let mut part = Flight::default();
             let status = self.answer(&mut part, 0, 0).await?;
             clean &= status == IDLE && part.error.is_none();
@@ -156,13 +206,14 @@ impl Session {
         Ok(clean)
     }
 
-    /// Rolls back and resets once more: a cancel request may have hit the first try instead of the statement.
-    async fn clean_up(&mut self, deadline: Instant, epilogue: &str) -> Result<(), WireError> {
+    /// Rolls back and resets once more: the statement failed and took the end of its flight with it, or a cancel request
+    /// hit the end instead of the statement.
+    async fn clean_up(&mut self, deadline: Instant, call: Call<'_>) -> Result<(), WireError> {
         let mut out = BytesMut::new();
-        encode_end(epilogue, &mut out)?;
+        encode_end(call, &mut out)?;
         let work = async {
             self.frames.send(&out).await?;
-            match self.ends(epilogue).await? {
+            match self.ends(call).await? {
                 true => Ok(()),
                 false => Err(WireError::Protocol("the session could not be reset")),
             }
@@ -175,6 +226,15 @@ impl Session {
     /// Reads up to the next ReadyForQuery and returns the transaction status that it carries.
     async fn answer(&mut self, flight: &mut Flight, max_rows: u32, max_bytes: usize) -> Result<u8, WireError> {
         loop {
+            if let Step::Ready(status) = self.step(flight, max_rows, max_bytes).await? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// Reads up to the end of one statement, or to ReadyForQuery.
+    async fn step(&mut self, flight: &mut Flight, max_rows: u32, max_bytes: usize) -> Result<Step, WireError> {
+        loop {
             let (tag, body) = match self.frames.next().await? {
                 Frame::Whole { tag, body } => (tag, body),
                 Frame::TooLong { tag: b'D' } => {
@@ -184,7 +244,7 @@ impl Session {
                 Frame::TooLong { .. } => return Err(WireError::Protocol("a message that is too long")),
             };
             match tag {
-                b'D' => flight.keep(fields::row(body)?, max_rows, max_bytes),
+                b'D' => flight.keep(body, max_rows, max_bytes)?,
                 b'T' => flight.columns = fields::columns(body)?,
                 b'E' => {
                     let error = fields::error(body);
@@ -193,15 +253,21 @@ impl Session {
                     }
                     flight.error.get_or_insert(error);
                 }
-                b's' => flight.truncated = true,
+                b'C' => return Ok(Step::Part),
+                b's' => {
+                    flight.truncated = true;
+                    return Ok(Step::Part);
+                }
+                b'I' => return Ok(Step::Part),
                 b'Z' => {
-                    return body
-                        .first()
-                        .copied()
+                    let status = body.first().copied();
+                    return status
+                        .map(Step::Ready)
                         .ok_or(WireError::Protocol("a status without a value"));
                 }
-                // Completion and parameter messages, notices, notifications: nothing that a read needs.
-                b'1' | b'2' | b'3' | b'A' | b'C' | b'I' | b'K' | b'N' | b'S' | b'n' | b't' => {}
+                b'N' => flight.left_transaction |= fields::error(body).sqlstate == NO_ACTIVE_TRANSACTION,
+                // Completion and parameter messages, notifications: nothing that a read needs.
+                b'1' | b'2' | b'3' | b'A' | b'K' | b'S' | b'n' | b't' => {}
                 // COPY: the statement wants the connection for itself. The guard does not let such a one through.
                 _ => return Err(WireError::Protocol("an unexpected message")),
             }
@@ -209,21 +275,69 @@ impl Session {
     }
 }
 
+enum Step {
+    Part,
+    /// With the transaction status.
+    Ready(u8),
+}
+
+impl Call<'_> {
+    /// Nothing but the statement: all of it fits between two Syncs.
+    fn is_plain(&self) -> bool {
+        self.setup.is_empty() && self.epilogue.is_empty()
+    }
+}
+
 impl Flight {
-    fn keep(&mut self, row: TextRow, max_rows: u32, max_bytes: usize) {
+    fn keep(&mut self, row: Bytes, max_rows: u32, max_bytes: usize) -> Result<(), WireError> {
+        if self.truncated || self.rows.len() >= max_rows as usize {
+            self.truncated = true;
+            return Ok(());
+        }
+        let row = TextRow::read(row)?;
         let bytes = self.bytes.saturating_add(row.bytes());
-        let full = self.truncated || bytes > max_bytes || self.rows.len() >= max_rows as usize;
-        if full {
+        if bytes > max_bytes {
             self.truncated = true;
         } else {
             self.bytes = bytes;
             self.rows.push(row);
         }
+        Ok(())
+    }
+
+    fn keep_prologue(&mut self, prologue: Self) {
+        self.prologue_value = prologue.rows.first().and_then(|row| {
+            let last = row.values().last().flatten()?;
+            Some(String::from_utf8_lossy(last).into_owned())
+        });
+        if prologue.error.is_some() {
+            self.error = prologue.error;
+        }
     }
 }
 
 fn encode(call: Call<'_>, out: &mut BytesMut) -> std::io::Result<()> {
-    frontend::query(call.prologue, out)?;
+    if call.is_plain() {
+        whole(call.begin, out)?;
+        whole(call.prologue, out)?;
+        encode_statement(call, out)?;
+        whole("ROLLBACK", out)?;
+        if !call.reset.is_empty() {
+            whole(call.reset, out)?;
+        }
+        frontend::sync(out);
+        return Ok(());
+    }
+    let Call {
+        begin, prologue, setup, ..
+    } = call;
+    frontend::query(&format!("{begin}; {prologue}; {setup}"), out)?;
+    encode_statement(call, out)?;
+    frontend::sync(out);
+    encode_end(call, out)
+}
+
+fn encode_statement(call: Call<'_>, out: &mut BytesMut) -> std::io::Result<()> {
     frontend::parse("", call.statement, [], out)?;
     let value = |value: &Option<String>, out: &mut BytesMut| match value {
         None => Ok(IsNull::Yes),
@@ -240,18 +354,24 @@ fn encode(call: Call<'_>, out: &mut BytesMut) -> std::io::Result<()> {
         "",
         i32::try_from(call.max_rows).unwrap_or(i32::MAX).saturating_add(1),
         out,
-    )?;
-    frontend::sync(out);
-    encode_end(call.epilogue, out)
+    )
 }
 
-fn encode_end(epilogue: &str, out: &mut BytesMut) -> std::io::Result<()> {
-    ending(epilogue).try_for_each(|text| frontend::query(text, out))
+/// A statement of ours whose rows need no description.
+fn whole(statement: &str, out: &mut BytesMut) -> std::io::Result<()> {
+    frontend::parse("", statement, [], out)?;
+    frontend::bind("", "", [], std::iter::empty::<()>(), |(), _| Ok(IsNull::Yes), [], out)
+        .map_err(|_| std::io::Error::other("a statement without parameters could not be written"))?;
+    frontend::execute("", 0, out)
 }
 
-/// Messages of their own, for DISCARD ALL refuses to share one with anything.
-fn ending(epilogue: &str) -> impl Iterator<Item = &str> {
-    ["ROLLBACK", epilogue, "DISCARD ALL"]
+fn encode_end(call: Call<'_>, out: &mut BytesMut) -> std::io::Result<()> {
+    ending(call).try_for_each(|text| frontend::query(text, out))
+}
+
+/// Messages of their own, for DISCARD ALL refuses to share one with anything but the end of a transaction.
+fn ending(call: Call<'_>) -> impl Iterator<Item = &str> {
+    ["ROLLBACK", call.epilogue, call.reset]
         .into_iter()
         .filter(|text| !text.is_empty())
 }

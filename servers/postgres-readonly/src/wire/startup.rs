@@ -23,6 +23,8 @@ use super::{
 pub enum ConnectError {
     #[error("the database does not answer")]
     Unreachable(#[source] io::Error),
+    #[error("the server's name cannot be resolved")]
+    UnknownHost(#[source] io::Error),
     #[error("the server does not offer TLS")]
     TlsRefused,
     #[error("TLS failed")]
@@ -31,6 +33,9 @@ pub enum ConnectError {
     Refused(ServerError),
     #[error("the server asks for a password and none is configured")]
     NoPassword,
+    /// What would make the password is not there.
+    #[error("there is no password to log in with: {0}")]
+    NoCredentials(&'static str),
     /// In the clear, to a host that is not this one.
     #[error("the server asks for the password in the clear")]
     PasswordInTheClear,

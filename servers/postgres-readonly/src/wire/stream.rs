@@ -15,7 +15,7 @@ use postgres_protocol::message::frontend;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::{TcpStream, UnixStream},
+    net::{TcpStream, UnixStream, lookup_host},
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -101,7 +101,9 @@ impl Endpoint {
             }
             Host::Name(name) => name,
         };
-        let tcp = TcpStream::connect((name.as_str(), self.port))
+        let addresses = lookup_host((name.as_str(), self.port)).await;
+        let addresses: Vec<_> = addresses.map_err(ConnectError::UnknownHost)?.collect();
+        let tcp = TcpStream::connect(addresses.as_slice())
             .await
             .map_err(ConnectError::Unreachable)?;
         tcp.set_nodelay(true).map_err(ConnectError::Unreachable)?;

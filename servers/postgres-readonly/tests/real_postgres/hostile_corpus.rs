@@ -120,13 +120,17 @@ impl Run {
             before = after;
         }
         if self.findings.len() == found {
-            self.found(batch.first().unwrap(), &format!("or one of the {BATCH} after it: {seen}"));
+            self.found(
+                batch.first().unwrap(),
+                &format!("or one of the {BATCH} after it: {seen}"),
+            );
         }
         before
     }
 
     fn found(&mut self, statement: &Statement, what: &str) {
-        self.findings.push(format!("[{}] {:.200}\n    {what}", statement.category, statement.line));
+        self.findings
+            .push(format!("[{}] {:.200}\n    {what}", statement.category, statement.line));
     }
 
     async fn send(&mut self, statement: &Statement) {
@@ -155,7 +159,11 @@ impl Run {
         let refused = answer.is_null() || answer.get("code").is_some_and(|code| code != "sql_error");
         match refused {
             true => self.refused += 1,
-            false => self.answered.entry(statement.category).or_default().push(statement.line),
+            false => self
+                .answered
+                .entry(statement.category)
+                .or_default()
+                .push(statement.line),
         }
     }
 

@@ -38,9 +38,15 @@ async fn diagnostic_statements_are_answered_among_the_traps() {
         if answer.get("code").is_some() {
             refused += 1;
             let (message, hint) = (&answer["message"], &answer["hint"]);
-            println!("[{}] {:.200}\n    {}: {message} {hint}", statement.category, statement.line, answer["code"]);
+            println!(
+                "[{}] {:.200}\n    {}: {message} {hint}",
+                statement.category, statement.line, answer["code"]
+            );
         }
     }
     println!("{} statements, {refused} refused", statements.len());
-    assert!(refused * 100 <= statements.len() * MAX_REFUSED_PERCENT, "{refused} refused");
+    assert!(
+        refused * 100 <= statements.len() * MAX_REFUSED_PERCENT,
+        "{refused} refused"
+    );
 }

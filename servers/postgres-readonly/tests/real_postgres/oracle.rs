@@ -132,7 +132,15 @@ impl Oracle {
             all.push_str(&format!("{name}={} ", digest.unwrap_or_default()));
         }
         // What holds the WAL, counters and caches changes whoever reads.
-        let skipped = ["pg_wal", "pg_stat_tmp", "pg_stat", "pg_internal.init", "pg_xact", "pg_subtrans", "postmaster.pid"];
+        let skipped = [
+            "pg_wal",
+            "pg_stat_tmp",
+            "pg_stat",
+            "pg_internal.init",
+            "pg_xact",
+            "pg_subtrans",
+            "postmaster.pid",
+        ];
         signals.insert("files".to_owned(), files(&self.data, &skipped));
         signals
     }
@@ -166,7 +174,9 @@ impl Oracle {
         self.read += whole;
         let own = format!("[{}]", self.admin.pid);
         for line in new[..whole].lines() {
-            let told = ["LOG:  ", "FATAL:  ", "PANIC:  "].iter().any(|level| line.contains(level));
+            let told = ["LOG:  ", "FATAL:  ", "PANIC:  "]
+                .iter()
+                .any(|level| line.contains(level));
             if told && !line.contains(&own) && !NOISE.iter().any(|noise| line.contains(noise)) {
                 self.told.push(line.to_owned());
             }
@@ -177,7 +187,9 @@ impl Oracle {
 
 /// Returns the kinds that differ.
 pub fn changed(before: &Signals, after: &Signals) -> Vec<String> {
-    let both = before.keys().chain(after.keys().filter(|kind| !before.contains_key(*kind)));
+    let both = before
+        .keys()
+        .chain(after.keys().filter(|kind| !before.contains_key(*kind)));
     // A kind that only the close look knows is not compared with a short one.
     both.filter(|kind| match (before.get(*kind), after.get(*kind)) {
         (Some(before), Some(after)) => before != after,
@@ -190,7 +202,10 @@ pub fn changed(before: &Signals, after: &Signals) -> Vec<String> {
 /// Returns what is new in each kind that differs, in short.
 pub fn difference(before: &Signals, after: &Signals) -> String {
     let tell = |kind: String| {
-        let (old, new) = (&before.get(&kind).cloned().unwrap_or_default(), &after.get(&kind).cloned().unwrap_or_default());
+        let (old, new) = (
+            &before.get(&kind).cloned().unwrap_or_default(),
+            &after.get(&kind).cloned().unwrap_or_default(),
+        );
         let known: HashSet<&str> = old.split_whitespace().collect();
         let fresh: Vec<&str> = new.split_whitespace().filter(|word| !known.contains(word)).collect();
         match fresh.is_empty() {
@@ -198,7 +213,11 @@ pub fn difference(before: &Signals, after: &Signals) -> String {
             false => format!("{kind}: {:.300}", fresh.join(" ")),
         }
     };
-    changed(before, after).into_iter().map(tell).collect::<Vec<_>>().join("; ")
+    changed(before, after)
+        .into_iter()
+        .map(tell)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Lists the files under `folder` with their sizes, but for those whose name is in `skipped`.

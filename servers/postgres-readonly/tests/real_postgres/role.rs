@@ -52,6 +52,14 @@ async fn a_role_that_can_write_is_refused_until_it_is_mended() {
             "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO reader",
             "EXECUTE on function pg_catalog.pg_read_file(text)",
         ),
+        (
+            "CREATE FUNCTION public.wipe(int, text) RETURNS void LANGUAGE sql SECURITY DEFINER AS 'DELETE FROM public.orders'",
+            "EXECUTE on SECURITY DEFINER function public.wipe(integer, text), owned by postgres (PUBLIC)",
+        ),
+        (
+            "CREATE PROCEDURE public.purge() LANGUAGE sql SECURITY DEFINER AS 'DELETE FROM public.orders'; REVOKE EXECUTE ON PROCEDURE public.purge() FROM PUBLIC; GRANT EXECUTE ON PROCEDURE public.purge() TO reader",
+            "EXECUTE on SECURITY DEFINER procedure public.purge(), owned by postgres",
+        ),
         ("ALTER ROLE reader CREATEROLE", "CREATEROLE on role reader"),
         ("ALTER ROLE reader SUPERUSER", "SUPERUSER on role reader"),
         (
@@ -121,6 +129,37 @@ async fn a_role_that_can_write_is_refused_until_it_is_mended() {
         (0, "role `reader` is harmless: it can read and do nothing else\n")
     );
 
+    // What the operator knows may stay; a trigger function cannot be called.
+    admin
+        .batch_execute(
+            "GRANT EXECUTE ON FUNCTION public.wipe(int, text) TO PUBLIC;
+             CREATE FUNCTION public.stamp() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN new; END'",
+        )
+        .await
+        .unwrap();
+    let dsn = cluster.dsn(READER);
+    let doctor = |flags: &[&str]| mcp::stdout(&[&["doctor"], flags].concat(), &[("DATABASE_URL", &dsn)]);
+    let (code, report) = doctor(&[]);
+    assert_eq!((code, report.matches("SECURITY DEFINER").count()), (1, 1), "{report}");
+    let (code, report) = doctor(&["--known-function", "public.wipe(integer, text)"]);
+    assert_eq!(code, 0, "{report}");
+
+    // The script caps temporary files; a role of another making is told how.
+    admin
+        .batch_execute("ALTER ROLE reader RESET temp_file_limit")
+        .await
+        .unwrap();
+    let (code, report) = doctor(&["--known-function", "public.wipe(integer, text)"]);
+    assert_eq!(code, 0, "{report}");
+    let mend = report
+        .lines()
+        .find_map(|line| line.split_once("as a superuser, "))
+        .unwrap()
+        .1;
+    admin.batch_execute(mend).await.unwrap();
+    let (_, report) = doctor(&["--known-function", "public.wipe(integer, text)"]);
+    assert!(!report.contains("temporary files"), "{report}");
+
     let superuser = cluster.dsn("postgres");
     let accepted = Mcp::start(&superuser, &["--allow-privileged-role"])
         .await
@@ -131,4 +170,34 @@ async fn a_role_that_can_write_is_refused_until_it_is_mended() {
         accepted["warning"].as_str().unwrap().contains("can do more than read"),
         "{accepted:#}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_has_its_limits_whatever_the_role_has_set() {
+    let (cluster, admin) = with_reader().await;
+    admin
+        .batch_execute(
+            "ALTER ROLE reader SET work_mem = '1GB'; ALTER ROLE reader SET hash_mem_multiplier = 100;
+             ALTER ROLE reader RESET temp_file_limit; GRANT SET ON PARAMETER temp_file_limit TO reader;
+             ALTER ROLE reader SET search_path = public, nowhere, \"$user\"; ALTER ROLE reader SET DateStyle = 'German';
+             ALTER ROLE reader SET statement_timeout = 0",
+        )
+        .await
+        .unwrap();
+    let settings = "SELECT current_setting('work_mem'), current_setting('hash_mem_multiplier'), current_setting('temp_file_limit'), \
+        current_setting('max_parallel_workers_per_gather'), current_setting('statement_timeout'), \
+        current_setting('idle_in_transaction_session_timeout'), current_setting('restrict_nonsystem_relation_kind', true), \
+        current_setting('default_transaction_read_only'), current_setting('transaction_read_only'), now()::date::text LIKE '____-__-__'";
+    let mut mcp = Mcp::start(
+        &cluster.dsn(READER),
+        &["--work-mem-mb", "8", "--temp-file-limit-mb", "100"],
+    )
+    .await;
+    for _ in 0..2 {
+        let rows = mcp.ok("query", json!({"sql": settings})).await["rows"][0].clone();
+        assert_eq!(
+            rows,
+            json!(["8MB", "2", "100MB", "0", "5s", "10s", "foreign-table", "on", "on", true])
+        );
+    }
 }

@@ -80,7 +80,13 @@ impl Trapped {
         }
         let asleep = "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND state = 'active'";
         let watcher = self.cluster.connect("postgres", "oracle").await;
-        if watcher.query_one(asleep, &[&self.sleeper.pid]).await.unwrap().get::<_, i64>(0) == 0 {
+        if watcher
+            .query_one(asleep, &[&self.sleeper.pid])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            == 0
+        {
             self.sleeper = self.cluster.hang("sleeper", "SELECT pg_sleep(100000)").await;
             self.places.sleeper = self.sleeper.pid;
         }

@@ -1,0 +1,262 @@
+//! The transport over stdin and stdout: rmcp's own reading, and a writing side that copies as little as it can.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex as Lock, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use rmcp::{
+    RoleServer,
+    model::{CallToolResult, ContentBlock, JsonRpcMessage, ServerResult},
+    service::{RxJsonRpcMessage, TxJsonRpcMessage},
+    transport::{Transport, async_rw::AsyncRwTransport},
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Mutex,
+};
+
+/// Messages are lines. They are put together in `pending` and go out together when the client is slow to take them.
+struct Out<W> {
+    pending: Lock<Vec<u8>>,
+    writer: Mutex<W>,
+}
+
+/// A connection over two pipes.
+pub struct Pipes<R: AsyncRead, W: AsyncWrite + Send + Unpin + 'static> {
+    incoming: AsyncRwTransport<RoleServer, R, Lines<W>>,
+    out: Arc<Out<W>>,
+}
+
+/// Where rmcp writes by itself (answers to what is no request): to the same lines.
+struct Lines<W>(Arc<Out<W>>);
+
+impl<R, W> Pipes<R, W>
+where
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    /// A longer line is dropped; the connection stays.
+    pub fn new(reader: R, writer: W, max_line_length: usize) -> Self {
+        let out = Arc::new(Out {
+            pending: Lock::default(),
+            writer: Mutex::new(writer),
+        });
+        Self {
+            incoming: AsyncRwTransport::new(reader, Lines(out.clone())).with_max_line_length(max_line_length),
+            out,
+        }
+    }
+}
+
+impl<R, W> Transport<RoleServer> for Pipes<R, W>
+where
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    type Error = io::Error;
+
+    fn send(&mut self, message: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let out = self.out.clone();
+        let encoded = encode(message);
+        let written = encoded.map(|line| {
+            out.append(&line);
+            // Most of the time the pipe takes it at once.
+            out.try_drain()
+        });
+        async move {
+            match written? {
+                true => Ok(()),
+                false => out.drain().await,
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        self.incoming.receive().await
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.incoming.close().await?;
+        self.out.drain().await
+    }
+}
+
+impl<W: AsyncWrite + Unpin> Out<W> {
+    fn append(&self, line: &[u8]) {
+        self.pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(line);
+    }
+
+    /// Returns whether everything is written.
+    fn try_drain(&self) -> bool {
+        let Ok(mut writer) = self.writer.try_lock() else {
+            return false;
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        matches!(self.poll_drain(&mut writer, &mut context), Poll::Ready(Ok(())))
+    }
+
+    async fn drain(&self) -> io::Result<()> {
+        // One at a time: only the last to wait for the pipe would be woken.
+        let mut writer = self.writer.lock().await;
+        std::future::poll_fn(|context| self.poll_drain(&mut writer, context)).await
+    }
+
+    fn poll_drain(&self, writer: &mut W, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = 0;
+        let outcome = loop {
+            let rest = pending.get(done..).unwrap_or_default();
+            if rest.is_empty() {
+                break Pin::new(&mut *writer).poll_flush(context);
+            }
+            match Pin::new(&mut *writer).poll_write(context, rest) {
+                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(bytes)) => done += bytes,
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        pending.drain(..done);
+        if pending.is_empty() && pending.capacity() > KEPT_BYTES {
+            *pending = Vec::new();
+        }
+        outcome
+    }
+}
+
+/// A longer buffer is not kept for the next message.
+const KEPT_BYTES: usize = 64 * 1024;
+
+impl<W: AsyncWrite + Send + Unpin + 'static> AsyncWrite for Lines<W> {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.append(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.0.try_drain() {
+            let out = self.0.clone();
+            // A client that takes nothing any more is noticed by whoever writes next.
+            tokio::spawn(async move { out.drain().await });
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
+    }
+}
+
+/// Writes a message as one line. Where the structured content of a result is null, the result's text is put there: it is
+/// the same JSON.
+fn encode(mut message: TxJsonRpcMessage<RoleServer>) -> io::Result<Vec<u8>> {
+    let spliced = take_structured(&mut message);
+    let text = spliced.then(|| text_of(&message)).flatten();
+    let mut line = Vec::with_capacity(text.map_or(512, |text| text.len() * 9 / 4 + 512));
+    serde_json::to_writer(&mut line, &message)?;
+    if let Some(text) = text {
+        // The result is the message's last member, and it is not empty.
+        if !line.ends_with(b"}}") {
+            return Err(io::Error::other("a result that does not end its message"));
+        }
+        line.truncate(line.len() - 2);
+        line.extend_from_slice(b",\"structuredContent\":");
+        line.extend_from_slice(text.as_bytes());
+        line.extend_from_slice(b"}}");
+    }
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn take_structured(message: &mut TxJsonRpcMessage<RoleServer>) -> bool {
+    match message {
+        JsonRpcMessage::Response(response) => match &mut response.result {
+            ServerResult::CallToolResult(result) if result.structured_content == Some(Value::Null) => {
+                result.structured_content = None;
+                true
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn text_of(message: &TxJsonRpcMessage<RoleServer>) -> Option<&str> {
+    let JsonRpcMessage::Response(response) = message else {
+        return None;
+    };
+    match &response.result {
+        ServerResult::CallToolResult(CallToolResult { content, .. }) => content.iter().find_map(|block| match block {
+            ContentBlock::Text(text) => Some(text.text.as_str()),
+            _ => None,
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a failed set-up is a failed test"
+    )]
+    use rmcp::model::{JsonRpcResponse, JsonRpcVersion2_0, MetaObject, RequestId};
+
+    use super::*;
+    use crate::outcome::{Structured, to_result};
+
+    fn line(structured: Structured) -> Value {
+        let result = to_result(Ok("{\"a\":[1,\"x\\n\"]}".to_owned()), structured, MetaObject::new());
+        let message = JsonRpcMessage::Response(JsonRpcResponse {
+            jsonrpc: JsonRpcVersion2_0,
+            id: RequestId::Number(7),
+            result: ServerResult::CallToolResult(result),
+        });
+        let line = encode(message).unwrap();
+        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        serde_json::from_slice(&line).unwrap()
+    }
+
+    #[test]
+    fn content_from_the_text_is_the_content_as_a_value() {
+        let message = line(Structured::FromText);
+        assert_eq!(message, line(Structured::Value));
+        assert_eq!(message["result"]["structuredContent"]["a"][1], "x\n");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_little_at_a_time_gets_every_line() {
+        use tokio::io::{AsyncReadExt, duplex};
+        let (near, mut far) = duplex(16);
+        let out = Arc::new(Out {
+            pending: Lock::default(),
+            writer: Mutex::new(near),
+        });
+        let lines: Vec<String> = (0..50)
+            .map(|n| format!("{{\"line\":{n},\"text\":\"{}\"}}\n", "x".repeat(n)))
+            .collect();
+        let tasks: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                out.append(line.as_bytes());
+                let out = out.clone();
+                tokio::spawn(async move { out.drain().await })
+            })
+            .collect();
+        let all = lines.concat();
+        let mut read = vec![0; all.len()];
+        far.read_exact(&mut read).await.unwrap();
+        assert_eq!(String::from_utf8(read).unwrap(), all);
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Behind PgBouncer in transaction mode, where the session belongs to somebody else between two transactions.
+
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::json;
+use tokio_postgres::{Client, NoTls};
+
+use crate::{
+    cluster::{Cluster, eventually},
+    mcp::{self, Mcp},
+    scene::{READER, with_reader},
+};
+
+/// PgBouncer with two server connections; dropping it ends it.
+struct Pooler {
+    process: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Pooler {
+    async fn start(cluster: &Cluster, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = cluster.dsn(READER);
+        let server_port = server.rsplit_once(':').unwrap().1.split('/').next().unwrap();
+        let users = folder.path().join("users.txt");
+        fs::write(&users, format!("\"{READER}\" \"\"\n")).unwrap();
+        let ini = folder.path().join("pgbouncer.ini");
+        fs::write(
+            &ini,
+            format!(
+                "[databases]\npostgres = host=127.0.0.1 port={server_port} dbname=postgres\n[pgbouncer]\n\
+                 listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\n\
+                 pool_mode = transaction\ndefault_pool_size = 2\n{more}\n",
+                users.display()
+            ),
+        )
+        .unwrap();
+        let process = as_postgres(&ini).spawn().unwrap();
+        let pooler = Self {
+            process,
+            port,
+            _folder: folder,
+        };
+        eventually("the pooler listens", async || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        })
+        .await;
+        pooler
+    }
+
+    fn dsn(&self) -> String {
+        format!("postgres://{READER}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    async fn client(&self) -> Client {
+        let (client, connection) = tokio_postgres::connect(&self.dsn(), NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// PgBouncer refuses root.
+fn as_postgres(ini: &Path) -> Command {
+    let binary = if Path::new("/usr/sbin/pgbouncer").exists() {
+        "/usr/sbin/pgbouncer"
+    } else {
+        "pgbouncer"
+    };
+    let root = Command::new("id")
+        .arg("-u")
+        .output()
+        .unwrap()
+        .stdout
+        .starts_with(b"0\n");
+    let mut command = Command::new(if root { "setpriv" } else { binary });
+    if root {
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--", binary]);
+    }
+    command
+        .arg(ini)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_pooler_other_clients_sessions_are_left_alone() {
+    let (cluster, _admin) = with_reader().await;
+    // Once it refuses the start-up parameters, once it swallows them in silence.
+    let silent = "ignore_startup_parameters = default_transaction_read_only,default_transaction_isolation,\
+                  default_transaction_deferrable,statement_timeout,lock_timeout,idle_in_transaction_session_timeout,\
+                  max_parallel_workers_per_gather,IntervalStyle,bytea_output,extra_float_digits,jit";
+    for more in ["", silent] {
+        let pooler = Pooler::start(&cluster, more).await;
+        let (one, two) = (pooler.client().await, pooler.client().await);
+        // Both transactions are open at once, so each client is on a server connection of its own.
+        for client in [&one, &two] {
+            client.batch_execute("BEGIN READ WRITE").await.unwrap();
+        }
+        for (client, memory, key) in [(&one, "12MB", 1201), (&two, "13MB", 1301)] {
+            client
+                .batch_execute(&format!(
+                    "SET work_mem = '{memory}'; SELECT pg_advisory_lock({key}); PREPARE mine AS SELECT {key};
+                     CREATE TEMP TABLE pg_class (id int)"
+                ))
+                .await
+                .unwrap();
+        }
+        for client in [&one, &two] {
+            client.batch_execute("COMMIT").await.unwrap();
+        }
+
+        let mut mcp = Mcp::start(&pooler.dsn(), &[]).await;
+        let ids: Vec<u64> = {
+            let mut ids = Vec::new();
+            for _ in 0..20 {
+                ids.push(mcp.send("query", json!({"sql": "SELECT 1/0"})).await);
+                ids.push(
+                    mcp.send("query", json!({"sql": "SELECT count(*) FROM pg_catalog.pg_class"}))
+                        .await,
+                );
+            }
+            ids
+        };
+        assert_eq!(ids.len(), 40);
+        let inside = mcp
+            .ok(
+                "query",
+                json!({"sql": "SELECT current_setting('transaction_read_only'), current_setting('statement_timeout'), current_setting('TimeZone'), (SELECT count(*) > 300 FROM pg_class)"}),
+            )
+            .await;
+        assert_eq!(inside["rows"], json!([["on", "5s", "UTC", true]]), "{inside:#}");
+        let refused = mcp
+            .refused(
+                "query",
+                json!({"sql": "SELECT count(*) FROM generate_series(1, 10000000000)"}),
+            )
+            .await;
+        assert_eq!(refused["code"], "statement_timeout", "{refused:#}");
+        mcp.ok("sessions", json!({})).await;
+
+        for client in [&one, &two] {
+            client.batch_execute("BEGIN").await.unwrap();
+        }
+        let mut seen = Vec::new();
+        for client in [&one, &two] {
+            let state = client
+                .simple_query_one(
+                    "SELECT current_setting('work_mem'), current_setting('search_path'), current_setting('statement_timeout'),
+                            current_setting('TimeZone') <> 'UTC' OR current_setting('jit') = 'on',
+                            (SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
+                            (SELECT count(*) FROM pg_prepared_statements WHERE name = 'mine')",
+                )
+                .await;
+            seen.push(state);
+        }
+        seen.sort();
+        let of = |memory: &str, key: &str| {
+            [memory, "\"$user\", public", "10s", "t", key, "1"]
+                .map(str::to_owned)
+                .to_vec()
+        };
+        assert_eq!(seen, [of("12MB", "1201"), of("13MB", "1301")]);
+        for client in [&one, &two] {
+            client.batch_execute("ROLLBACK").await.unwrap();
+        }
+
+        let (code, report) = mcp::stdout(&["doctor"], &[("DATABASE_URL", &pooler.dsn())]);
+        assert_eq!(code, 0, "{report}");
+        assert!(report.contains("through a pooler"), "{report}");
+        mcp.end().await;
+    }
+}
+
+trait SimpleRow {
+    async fn simple_query_one(&self, sql: &str) -> Vec<String>;
+}
+
+impl SimpleRow for Client {
+    /// One row as text, without a prepared statement, which the pooler could not keep.
+    async fn simple_query_one(&self, sql: &str) -> Vec<String> {
+        let row = self
+            .query_typed(&format!("SELECT ROW(q.*)::text FROM ({sql}) q (a, b, c, d, e, f)"), &[])
+            .await
+            .unwrap();
+        let text: String = row[0].get(0);
+        let text = text.trim_matches(['(', ')']).to_owned();
+        let mut parts = Vec::new();
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (part, after) = match rest.strip_prefix('"') {
+                Some(quoted) => {
+                    let end = quoted.find("\",").unwrap();
+                    (quoted[..end].replace("\"\"", "\""), &quoted[end + 2..])
+                }
+                None => {
+                    let end = rest.find(',').unwrap_or(rest.len());
+                    (rest[..end].to_owned(), rest.get(end + 1..).unwrap_or_default())
+                }
+            };
+            parts.push(part);
+            rest = after;
+        }
+        parts
+    }
+}
