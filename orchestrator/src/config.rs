@@ -88,7 +88,7 @@ pub struct TargetSection {
     pub name: String,
     pub environment: String,
     pub database: String,
-    /// When set, what `server_identity` says must be this.
+    /// When set, what `overview` says must be this.
     #[serde(default)]
     pub system_identifier: Option<String>,
     /// An alert with all of these labels is about this target.

@@ -78,10 +78,8 @@ impl StandIns {
             instructions: "A stand-in.",
         };
         let server = Server::new(info, Arc::new(script.observer))
-            .tool::<ServerIdentity>()
+            .tool::<Overview>()
             .tool::<BlockingTree>()
-            .tool::<DdlWaiters>()
-            .tool::<ConnectionUse>()
             .tool::<Sessions>()
             .tool::<Query>();
         let observer_url = serve(server, &stop).await;
@@ -252,7 +250,7 @@ macro_rules! look {
     };
 }
 
-look!(ServerIdentity, "server_identity", |observer| {
+look!(Overview, "overview", |observer| {
     let system = if observer == Observer::OtherSystem {
         "9"
     } else {
@@ -262,22 +260,17 @@ look!(ServerIdentity, "server_identity", |observer| {
 });
 look!(BlockingTree, "blocking_tree", |observer| {
     if observer == Observer::Healthy {
-        return json!({"waiters_total": 0, "truncated": false, "trees": []});
+        return json!({"waiters_total": 0, "truncated": false, "trees": [], "ddl_queues": []});
     }
     let waiter = json!({"pid": 510, "backend_start": "2026-11-23 10:00:00.25+00", "blocked_by": [501], "depth": 1, "wait_age_s": 12.25, "is_ddl": false});
     let root = json!({"pid": 501, "backend_start": "2026-11-23 10:00:00.125+00", "xact_start": "2026-11-23 10:00:05.125+00",
                       "state": "idle in transaction", "state_age_s": 42.5, "usename": "app", "application_name": "checkout", "kind": "session"});
-    json!({"waiters_total": 1, "truncated": false, "trees": [{"root": root, "waiters": [waiter], "waiters_count": 1, "victims_count": 1}]})
+    json!({"waiters_total": 1, "truncated": false, "trees": [{"root": root, "waiters": [waiter], "waiters_count": 1, "victims_count": 1}], "ddl_queues": []})
 });
-look!(DdlWaiters, "ddl_waiters", |_| json!({"relations": []}));
-look!(ConnectionUse, "connection_use", |_| {
-    json!({"taken_at": "2026-11-23 10:01:00.5+00", "max_connections": 100, "used": 10, "used_pct": 10.0, "by_state": {}, "groups": []})
+look!(Sessions, "sessions", |_| {
+    let connections = json!({"max_connections": 100, "used": 10, "used_pct": 10.0, "by_state": {}, "groups": []});
+    json!({"taken_at": "2026-11-23 10:01:00.5+00", "total": 0, "truncated": false, "sessions": [], "connections": connections})
 });
-look!(
-    Sessions,
-    "sessions",
-    |_| json!({"total": 0, "truncated": false, "sessions": []})
-);
 
 struct Query;
 

@@ -265,11 +265,11 @@ fn connection_saturation_derives_its_limit_and_keeps_the_old_one_for_the_way_bac
     let evidence = Evidence::record(
         "E2",
         "postgres-readonly",
-        "connection_use",
+        "sessions",
         json!({}),
         Timestamp::from_unix(1_795_428_600),
-        json!({"taken_at": "2026-11-23 10:11:12.123456+00", "max_connections": 41,
-            "groups": [{"usename": "o'x\"; DROP ROLE y; --", "application_name": "'; SELECT 1; --", "rolconnlimit": -1, "idle": 30}]}),
+        json!({"taken_at": "2026-11-23 10:11:12.123456+00", "connections": {"max_connections": 41,
+            "groups": [{"usename": "o'x\"; DROP ROLE y; --", "application_name": "'; SELECT 1; --", "rolconnlimit": -1, "idle": 30}]}}),
     )
     .unwrap();
     let at = |pointer: &str| DraftValue::Evidence {
@@ -280,11 +280,11 @@ fn connection_saturation_derives_its_limit_and_keeps_the_old_one_for_the_way_bac
         runbook: "connection-saturation".into(),
         version: 1,
         parameters: [
-            ("role", at("/groups/0/usename")),
-            ("application", at("/groups/0/application_name")),
-            ("previous_limit", at("/groups/0/rolconnlimit")),
-            ("idle_sessions", at("/groups/0/idle")),
-            ("max_connections", at("/max_connections")),
+            ("role", at("/connections/groups/0/usename")),
+            ("application", at("/connections/groups/0/application_name")),
+            ("previous_limit", at("/connections/groups/0/rolconnlimit")),
+            ("idle_sessions", at("/connections/groups/0/idle")),
+            ("max_connections", at("/connections/max_connections")),
             ("as_of", at("/taken_at")),
         ]
         .into_iter()

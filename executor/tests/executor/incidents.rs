@@ -161,22 +161,22 @@ impl Saturated {
         let evidence = Evidence::record(
             "E1",
             "postgres-readonly",
-            "connection_use",
+            "sessions",
             json!({}),
             now(),
-            json!({"taken_at": taken_at, "max_connections": 20, "groups": [
+            json!({"taken_at": taken_at, "connections": {"max_connections": 20, "groups": [
                 {"usename": "app", "application_name": "web", "idle": count, "rolconnlimit": 18},
-            ]}),
+            ]}}),
         )
         .unwrap();
         let draft = draft(
             "connection-saturation",
             &[
-                ("role", "/groups/0/usename"),
-                ("application", "/groups/0/application_name"),
-                ("previous_limit", "/groups/0/rolconnlimit"),
-                ("idle_sessions", "/groups/0/idle"),
-                ("max_connections", "/max_connections"),
+                ("role", "/connections/groups/0/usename"),
+                ("application", "/connections/groups/0/application_name"),
+                ("previous_limit", "/connections/groups/0/rolconnlimit"),
+                ("idle_sessions", "/connections/groups/0/idle"),
+                ("max_connections", "/connections/max_connections"),
                 ("as_of", "/taken_at"),
             ],
             &[("min_idle_s", json!(1))],

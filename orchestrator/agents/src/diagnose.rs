@@ -93,9 +93,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::test_evidence::{
-        blocking_tree, connection_use, ddl_queue, healthy, idle_blocker, record, saturated, without,
-    };
+    use crate::test_evidence::{blocking_tree, ddl_queue, healthy, idle_blocker, record, saturated, sessions, without};
 
     fn best(evidence: &[Evidence]) -> RootCause {
         diagnose(evidence).unwrap().best().root_cause
@@ -160,7 +158,7 @@ mod tests {
     fn saturation_by_sessions_that_work_is_not_blamed_on_one_client() {
         let mut evidence = healthy();
         let busy = json!([{"usename": "app", "application_name": "web", "total": 36, "idle": 2, "active": 34, "oldest_idle_s": 1}]);
-        evidence.push(record("E9", "connection_use", connection_use(38, &busy)));
+        evidence.push(record("E9", "sessions", sessions(38, &busy)));
         assert_eq!(best(&evidence), RootCause::Unexplained);
     }
 
@@ -191,14 +189,18 @@ mod tests {
 
     #[test]
     fn what_was_not_seen_is_not_called_healthy() {
-        for tool in ["blocking_tree", "ddl_waiters", "connection_use"] {
+        for tool in ["blocking_tree", "sessions"] {
             assert_eq!(best(&without(healthy(), tool)), RootCause::Unexplained, "{tool}");
         }
+        // A server that does not say which schema changes wait has not said that none does.
+        let mut evidence = without(healthy(), "blocking_tree");
+        evidence.push(record("E2", "blocking_tree", json!({"waiters_total": 0, "trees": []})));
+        assert_eq!(best(&evidence), RootCause::Unexplained);
     }
 
     #[test]
     fn partial_evidence_still_names_the_cause_it_shows() {
-        let evidence = without(idle_blocker(), "connection_use");
+        let evidence = without(idle_blocker(), "sessions");
         assert_eq!(best(&evidence), RootCause::IdleInTransactionBlocker);
     }
 
@@ -216,11 +218,8 @@ mod tests {
     #[test]
     fn two_independent_causes_are_both_named() {
         let mut evidence = idle_blocker();
-        let hoarder = saturated()
-            .into_iter()
-            .find(|piece| piece.tool == "connection_use")
-            .unwrap();
-        evidence.push(record("E9", "connection_use", hoarder.result));
+        let hoarder = saturated().into_iter().find(|piece| piece.tool == "sessions").unwrap();
+        evidence.push(record("E9", "sessions", hoarder.result));
         let diagnosis = diagnose(&evidence).unwrap();
         let causes: Vec<RootCause> = diagnosis.findings().hypotheses.iter().map(|h| h.root_cause).collect();
         assert_eq!(

@@ -215,7 +215,7 @@ mod tests {
     fn what_needs_no_action_gets_no_plan() {
         assert_eq!(chosen(&healthy()).unwrap_err(), NoPlan::NothingToDo);
         assert_eq!(
-            chosen(&without(healthy(), "ddl_waiters")).unwrap_err(),
+            chosen(&without(healthy(), "sessions")).unwrap_err(),
             NoPlan::Unexplained
         );
     }

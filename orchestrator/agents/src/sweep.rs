@@ -18,19 +18,13 @@ pub(crate) const POSTGRES: &str = "postgres-readonly";
 /// The first sweep. It is the same for every alert: one alert name stands for many causes.
 #[must_use]
 pub fn first_sweep() -> Vec<Probe> {
-    [
-        ("server_identity", true),
-        ("blocking_tree", false),
-        ("ddl_waiters", false),
-        ("connection_use", false),
-        ("sessions", false),
-    ]
-    .into_iter()
-    .map(|(tool, required)| Probe {
-        server: POSTGRES,
-        tool,
-        arguments: Map::new(),
-        required,
-    })
-    .collect()
+    [("overview", true), ("blocking_tree", false), ("sessions", false)]
+        .into_iter()
+        .map(|(tool, required)| Probe {
+            server: POSTGRES,
+            tool,
+            arguments: Map::new(),
+            required,
+        })
+        .collect()
 }

@@ -11,7 +11,7 @@ use crate::sweep::POSTGRES;
 /// What the first sweep saw. A part that was not taken, or could not be read, is `None`: unknown, not healthy.
 pub(crate) struct Telemetry {
     pub blocking: Option<Seen<Blocking>>,
-    pub ddl: Option<Seen<DdlWaiters>>,
+    pub ddl: Option<Seen<DdlQueues>>,
     pub connections: Option<Seen<ConnectionUse>>,
 }
 
@@ -59,12 +59,12 @@ pub(crate) struct Waiter {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct DdlWaiters {
-    pub relations: Vec<DdlRelation>,
+pub(crate) struct DdlQueues {
+    pub ddl_queues: Vec<DdlQueue>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct DdlRelation {
+pub(crate) struct DdlQueue {
     pub relation: String,
     pub ddl: DdlSession,
     pub blocked_by: Vec<serde_json::Value>,
@@ -78,6 +78,11 @@ pub(crate) struct DdlSession {
     pub wait_age_s: Option<f64>,
     #[serde(default)]
     pub mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Sessions {
+    connections: ConnectionUse,
 }
 
 #[derive(Deserialize)]
@@ -106,17 +111,19 @@ impl Telemetry {
     pub fn read(evidence: &[Evidence]) -> Self {
         Self {
             blocking: read_tool(evidence, "blocking_tree"),
-            ddl: read_tool(evidence, "ddl_waiters"),
-            connections: read_tool(evidence, "connection_use"),
+            ddl: read_tool(evidence, "blocking_tree"),
+            connections: read_tool(evidence, "sessions").map(|seen: Seen<Sessions>| Seen {
+                id: seen.id,
+                value: seen.value.connections,
+            }),
         }
     }
 
     /// The tools whose answers are needed to call a database healthy, and are not there.
     pub fn unseen(&self) -> Vec<&'static str> {
         let seen = [
-            ("blocking_tree", self.blocking.is_some()),
-            ("ddl_waiters", self.ddl.is_some()),
-            ("connection_use", self.connections.is_some()),
+            ("blocking_tree", self.blocking.is_some() && self.ddl.is_some()),
+            ("sessions", self.connections.is_some()),
         ];
         seen.into_iter()
             .filter(|(_, seen)| !seen)

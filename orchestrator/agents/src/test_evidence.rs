@@ -19,16 +19,15 @@ pub(crate) fn healthy() -> Vec<Evidence> {
     vec![
         record(
             "E1",
-            "server_identity",
+            "overview",
             json!({"system_identifier": "7400000000000000001", "database": "orders"}),
         ),
         record(
             "E2",
             "blocking_tree",
-            json!({"waiters_total": 0, "truncated": false, "trees": []}),
+            json!({"waiters_total": 0, "truncated": false, "trees": [], "ddl_queues": []}),
         ),
-        record("E3", "ddl_waiters", json!({"relations": []})),
-        record("E4", "connection_use", connection_use(10, &web)),
+        record("E4", "sessions", sessions(10, &web)),
     ]
 }
 
@@ -48,8 +47,8 @@ pub(crate) fn saturated() -> Vec<Evidence> {
          "idle_in_transaction": 0, "oldest_idle_s": 33.0, "rolconnlimit": -1},
         {"usename": "app", "application_name": "web", "total": 8, "idle": 6, "active": 2, "oldest_idle_s": 2.0, "rolconnlimit": -1},
     ]);
-    let mut evidence = without(healthy(), "connection_use");
-    evidence.push(record("E4", "connection_use", connection_use(37, &groups)));
+    let mut evidence = without(healthy(), "sessions");
+    evidence.push(record("E4", "sessions", sessions(37, &groups)));
     evidence
 }
 
@@ -64,16 +63,12 @@ pub(crate) fn ddl_queue(reader: &str) -> Vec<Evidence> {
                       "waiters_count": 3, "victims_count": 3});
     let ddl = json!({"pid": 602, "backend_start": "2026-11-23 10:00:00.5+00", "query_start": "2026-11-23 10:00:01.5+00",
                      "usename": "migrator", "mode": "AccessExclusiveLock", "wait_age_s": 12.0, "query": "ALTER TABLE orders ADD note text"});
-    let mut evidence = without(without(healthy(), "blocking_tree"), "ddl_waiters");
+    let mut evidence = without(healthy(), "blocking_tree");
     evidence.push(record(
         "E2",
         "blocking_tree",
-        json!({"waiters_total": 3, "truncated": false, "trees": [tree]}),
-    ));
-    evidence.push(record(
-        "E3",
-        "ddl_waiters",
-        json!({"relations": [{"relation": "orders", "schema": "public", "ddl": ddl, "blocked_by": [{"pid": 601}], "queued_behind": 2}]}),
+        json!({"waiters_total": 3, "truncated": false, "trees": [tree],
+               "ddl_queues": [{"relation": "orders", "schema": "public", "ddl": ddl, "blocked_by": [{"pid": 601}], "queued_behind": 2}]}),
     ));
     evidence
 }
@@ -90,10 +85,11 @@ pub(crate) fn blocking_tree(kind: &str, state: Option<&str>, state_age_s: f64, w
                       "xact_start": "2026-11-23 10:00:05.125+00", "state": state, "state_age_s": state_age_s, "usename": "app",
                       "application_name": "checkout", "kind": kind});
     let tree = json!({"root": root, "waiters": waiting, "waiters_count": waiters, "victims_count": waiters});
-    json!({"waiters_total": waiters, "truncated": false, "trees": [tree]})
+    json!({"waiters_total": waiters, "truncated": false, "trees": [tree], "ddl_queues": []})
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a test's counts are small")]
-pub(crate) fn connection_use(used: i64, groups: &Value) -> Value {
-    json!({"taken_at": "2026-11-23 10:01:00.5+00", "max_connections": 40, "reserved": 3, "used": used, "used_pct": used as f64 * 2.5, "by_state": {}, "groups": groups})
+pub(crate) fn sessions(used: i64, groups: &Value) -> Value {
+    let connections = json!({"max_connections": 40, "reserved": 3, "used": used, "used_pct": used as f64 * 2.5, "by_state": {}, "groups": groups});
+    json!({"taken_at": "2026-11-23 10:01:00.5+00", "total": 0, "truncated": false, "sessions": [], "connections": connections})
 }

@@ -82,7 +82,7 @@ fn bearer(config: &Config) -> Finding {
 
 async fn identity(toolbelt: &Toolbelt, target: &TargetSection) -> Result<String, String> {
     let answer = toolbelt
-        .ask_kind(target, "postgres-readonly", "server_identity", Value::Null)
+        .ask_kind(target, "postgres-readonly", "overview", Value::Null)
         .await;
     let answer = answer.map_err(|e| crate::chain(&e))?;
     let word = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -54,7 +54,7 @@ impl Pipeline {
 }
 
 fn check_identity(target: &TargetSection, taken: &Taken) -> Result<(), Halt> {
-    let Some(identity) = taken.evidence.iter().find(|piece| piece.tool == "server_identity") else {
+    let Some(identity) = taken.evidence.iter().find(|piece| piece.tool == "overview") else {
         let missing = taken
             .missing
             .iter()

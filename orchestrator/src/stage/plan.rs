@@ -36,7 +36,7 @@ impl Pipeline {
     fn plan_context(&self, incident: &Incident, target: &TargetSection, evidence: &[Evidence]) -> PlanContext {
         let section = &self.config.orchestrator;
         let now = Timestamp::from(Utc::now());
-        let identity = evidence.iter().find(|piece| piece.tool == "server_identity");
+        let identity = evidence.iter().find(|piece| piece.tool == "overview");
         let mut nonce = [0_u8; 16];
         rand::rng().fill_bytes(&mut nonce);
         PlanContext {

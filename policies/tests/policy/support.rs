@@ -73,30 +73,30 @@ type Pointers = &'static [(&'static str, &'static str)];
 fn evidence(runbook: &str) -> (&'static str, Value, Pointers) {
     match runbook {
         "connection-saturation" => (
-            "connection_use",
-            json!({"taken_at": "2026-11-23 10:00:00.123456+00", "max_connections": 100, "groups": [
-                {"usename": "app", "application_name": "leaky", "rolconnlimit": -1, "idle": 60}]}),
+            "sessions",
+            json!({"taken_at": "2026-11-23 10:00:00.123456+00", "connections": {"max_connections": 100, "groups": [
+                {"usename": "app", "application_name": "leaky", "rolconnlimit": -1, "idle": 60}]}}),
             &[
-                ("role", "/groups/0/usename"),
-                ("application", "/groups/0/application_name"),
-                ("previous_limit", "/groups/0/rolconnlimit"),
-                ("idle_sessions", "/groups/0/idle"),
-                ("max_connections", "/max_connections"),
+                ("role", "/connections/groups/0/usename"),
+                ("application", "/connections/groups/0/application_name"),
+                ("previous_limit", "/connections/groups/0/rolconnlimit"),
+                ("idle_sessions", "/connections/groups/0/idle"),
+                ("max_connections", "/connections/max_connections"),
                 ("as_of", "/taken_at"),
             ],
         ),
         "ddl-lock-queue" => (
-            "ddl_waiters",
-            json!({"relations": [{"relation": "orders", "queued_behind": 4, "ddl": {
+            "blocking_tree",
+            json!({"ddl_queues": [{"relation": "orders", "queued_behind": 4, "ddl": {
                 "pid": 4711, "backend_start": "2026-11-23 10:11:12.123456+00",
                 "query_start": "2026-11-23 10:12:13+00", "usename": "migrator"}}]}),
             &[
-                ("ddl_pid", "/relations/0/ddl/pid"),
-                ("ddl_backend_start", "/relations/0/ddl/backend_start"),
-                ("ddl_query_start", "/relations/0/ddl/query_start"),
-                ("ddl_role", "/relations/0/ddl/usename"),
-                ("relation", "/relations/0/relation"),
-                ("queued_behind", "/relations/0/queued_behind"),
+                ("ddl_pid", "/ddl_queues/0/ddl/pid"),
+                ("ddl_backend_start", "/ddl_queues/0/ddl/backend_start"),
+                ("ddl_query_start", "/ddl_queues/0/ddl/query_start"),
+                ("ddl_role", "/ddl_queues/0/ddl/usename"),
+                ("relation", "/ddl_queues/0/relation"),
+                ("queued_behind", "/ddl_queues/0/queued_behind"),
             ],
         ),
         "idle-in-transaction-blocker" => (

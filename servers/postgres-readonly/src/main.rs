@@ -2,6 +2,7 @@
 
 mod config;
 mod db;
+mod ddl;
 mod doctor;
 mod dsn;
 mod facts;
@@ -9,13 +10,15 @@ mod growth;
 mod guard;
 mod iam;
 mod inquiry;
-mod lock_graph;
+mod locks;
 mod masked;
 mod pgpass;
+mod relation;
 mod risks;
 mod serve;
 mod setup_sql;
 mod state;
+mod tables;
 mod target;
 mod tls;
 mod tools;

@@ -14,7 +14,7 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
     let Some(seen) = &telemetry.connections else {
         return Assessment::Blind {
             cause: CAUSE,
-            tool: "connection_use",
+            tool: "sessions",
         };
     };
     let usage = &seen.value;
@@ -66,7 +66,7 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
             format!("{waiting} sessions wait for locks: the pile may be a symptom"),
         ));
     }
-    let pointer = format!("/groups/{index}");
+    let pointer = format!("/connections/groups/{index}");
     Assessment::Likely(Box::new(Hypothesis {
         root_cause: CAUSE,
         confidence_pct: confidence(80, &[(usage.used_pct >= thresholds.full_used_pct, 12), (by_locks, -35)]),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use incident::{EvidencePointer, Hypothesis, RootCause};
 
 use super::{Assessment, confidence, signal};
-use crate::telemetry::{DdlRelation, Telemetry, name, whole_s};
+use crate::telemetry::{DdlQueue, Telemetry, name, whole_s};
 use crate::thresholds::Thresholds;
 
 const CAUSE: RootCause = RootCause::DdlLockQueue;
@@ -14,17 +14,17 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
     let Some(ddl) = &telemetry.ddl else {
         return Assessment::Blind {
             cause: CAUSE,
-            tool: "ddl_waiters",
+            tool: "blocking_tree",
         };
     };
     let queues = ddl
         .value
-        .relations
+        .ddl_queues
         .iter()
         .enumerate()
         .filter(|(_, relation)| is_queue(relation, thresholds));
     let Some((index, worst)) = queues.max_by_key(|(_, relation)| (relation.queued_behind, wait_s(relation))) else {
-        let says = match ddl.value.relations.first() {
+        let says = match ddl.value.ddl_queues.first() {
             None => "no DDL statement waits for a lock".to_owned(),
             Some(first) => format!(
                 "DDL on `{}` waits for {} s with {} sessions behind it: no queue yet",
@@ -75,7 +75,7 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
             format!("{elsewhere} sessions wait for a transaction directly, whatever the DDL does"),
         ));
     }
-    let pointer = format!("/relations/{index}/ddl");
+    let pointer = format!("/ddl_queues/{index}/ddl");
     Assessment::Likely(Box::new(Hypothesis {
         root_cause: CAUSE,
         confidence_pct: confidence(
@@ -103,10 +103,10 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
     }))
 }
 
-fn is_queue(relation: &DdlRelation, thresholds: &Thresholds) -> bool {
+fn is_queue(relation: &DdlQueue, thresholds: &Thresholds) -> bool {
     relation.queued_behind > 0 && !relation.blocked_by.is_empty() && wait_s(relation) >= thresholds.ddl_min_wait_s
 }
 
-fn wait_s(relation: &DdlRelation) -> i64 {
+fn wait_s(relation: &DdlQueue) -> i64 {
     relation.ddl.wait_age_s.map_or(0, whole_s)
 }

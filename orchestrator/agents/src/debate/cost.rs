@@ -52,8 +52,8 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
 }
 
 fn used_connections(evidence: &[Evidence]) -> Option<(i64, &str)> {
-    let piece = evidence.iter().rev().find(|piece| piece.tool == "connection_use")?;
-    Some((piece.result.get("used")?.as_i64()?, piece.id.as_str()))
+    let piece = evidence.iter().rev().find(|piece| piece.tool == "sessions")?;
+    Some((piece.result.pointer("/connections/used")?.as_i64()?, piece.id.as_str()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of sessions are far below 2^52")]

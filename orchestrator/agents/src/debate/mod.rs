@@ -121,12 +121,9 @@ mod tests {
 
     #[test]
     fn the_reviewer_objects_when_another_cause_is_as_likely() {
-        let mut evidence = without(idle_blocker(), "connection_use");
-        let hoarder = saturated()
-            .into_iter()
-            .find(|piece| piece.tool == "connection_use")
-            .unwrap();
-        evidence.push(record("E4", "connection_use", hoarder.result));
+        let mut evidence = without(idle_blocker(), "sessions");
+        let hoarder = saturated().into_iter().find(|piece| piece.tool == "sessions").unwrap();
+        evidence.push(record("E4", "sessions", hoarder.result));
         let (plan, findings) = plan_for(&evidence);
         let case = Case {
             plan: &plan,

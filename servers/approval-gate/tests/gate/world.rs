@@ -265,7 +265,7 @@ impl Gate {
     }
 
     pub async fn execute(&self, plan: &str, token: Option<&str>) -> Value {
-        let mut arguments = json!({"plan": plan, "evidence": [blocking_tree(), connection_use()]});
+        let mut arguments = json!({"plan": plan, "evidence": [blocking_tree(), sessions()]});
         if let Some(token) = token {
             arguments["approval_token"] = json!(token);
         }
@@ -481,21 +481,21 @@ pub fn plan_with(edit: impl FnOnce(&mut PlanContext)) -> Plan {
 pub fn undoable_plan() -> Plan {
     let at = |pointer: &str| at("E2", pointer);
     let parameters = [
-        ("role", at("/groups/0/usename")),
-        ("application", at("/groups/0/application_name")),
-        ("previous_limit", at("/groups/0/rolconnlimit")),
-        ("idle_sessions", at("/groups/0/idle")),
-        ("max_connections", at("/max_connections")),
+        ("role", at("/connections/groups/0/usename")),
+        ("application", at("/connections/groups/0/application_name")),
+        ("previous_limit", at("/connections/groups/0/rolconnlimit")),
+        ("idle_sessions", at("/connections/groups/0/idle")),
+        ("max_connections", at("/connections/max_connections")),
         ("as_of", at("/taken_at")),
     ];
     fill("connection-saturation", parameters, |_| {})
 }
 
-pub fn connection_use() -> Evidence {
+pub fn sessions() -> Evidence {
     let group = json!({"usename": "app", "application_name": "web", "rolconnlimit": -1, "idle": 40});
-    let result = json!({"taken_at": "2026-11-23 10:11:12.123456+00", "max_connections": 100, "groups": [group]});
+    let result = json!({"taken_at": "2026-11-23 10:11:12.123456+00", "connections": {"max_connections": 100, "groups": [group]}});
     let taken_at = Timestamp::from_unix(1_795_428_600);
-    Evidence::record("E2", "postgres-readonly", "connection_use", json!({}), taken_at, result).unwrap()
+    Evidence::record("E2", "postgres-readonly", "sessions", json!({}), taken_at, result).unwrap()
 }
 
 fn at(evidence: &str, pointer: &str) -> DraftValue {
@@ -537,7 +537,7 @@ fn fill<const N: usize>(
     Plan::fill(
         &draft,
         &Catalog::shipped().unwrap(),
-        &[blocking_tree(), connection_use()],
+        &[blocking_tree(), sessions()],
         context,
     )
     .unwrap()

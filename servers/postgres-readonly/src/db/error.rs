@@ -138,7 +138,7 @@ fn statement_error(error: &ServerError) -> ToolError {
         ),
         "55P03" => (
             "lock_timeout",
-            Some("a lock is held on something that it reads: see `ddl_waiters` and `blocking_tree`"),
+            Some("a lock is held on something that it reads: see `blocking_tree`"),
         ),
         "42501" => ("permission_denied", Some("this server's role may not read that")),
         "25006" => ("read_only_violation", Some("nothing can be written here")),

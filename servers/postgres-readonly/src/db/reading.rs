@@ -54,6 +54,19 @@ impl<T> Answer<T> {
         self
     }
 
+    /// Turns the body into another.
+    pub fn mapped<U>(self, to: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer {
+            body: to(self.body),
+            taken_at: self.taken_at,
+            target: self.target,
+            cost_ms: self.cost_ms,
+            privileged_role: self.privileged_role,
+            hidden: self.hidden,
+            warning: self.warning,
+        }
+    }
+
     /// Counts the cost of a further statement that this answer stands on.
     pub fn costing(mut self, also: &Reading) -> Self {
         self.cost_ms = ((self.cost_ms + also.elapsed_ms()) * 1e3).round() / 1e3;

@@ -1,23 +1,25 @@
 //! One tool, one file; its SQL lies in queries/ under the same name.
 
 mod blocking_tree;
-mod ddl_waiters;
 mod overview;
 mod query;
 mod replication;
+mod schema;
 mod sessions;
 mod settings;
 mod storage;
+mod table_health;
 mod vacuum_horizon;
 
 pub use blocking_tree::BlockingTree;
-pub use ddl_waiters::DdlWaiters;
 pub use overview::Overview;
 pub use query::Query;
 pub use replication::Replication;
+pub use schema::Schema;
 pub use sessions::Sessions;
 pub use settings::Settings;
 pub use storage::Storage;
+pub use table_health::TableHealth;
 pub use vacuum_horizon::VacuumHorizon;
 
 use schemars::JsonSchema;

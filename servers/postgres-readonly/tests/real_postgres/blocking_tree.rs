@@ -39,6 +39,12 @@ async fn a_blocking_tree_has_its_root_and_its_chain() {
         (&holder["kind"], &holder["state"], &holder["application_name"]),
         (&json!("session"), &json!("idle in transaction"), &json!("batch"))
     );
+    let held = &holder["holds"][0];
+    assert_eq!(
+        (&held["locktype"], &held["mode"], &held["waiters"]),
+        (&json!("transactionid"), &json!("ExclusiveLock"), &json!(1)),
+        "{answer:#}"
+    );
     assert_eq!((&tree["waiters_count"], &tree["victims_count"]), (&json!(3), &json!(3)));
     let waiters: Vec<_> = tree["waiters"]
         .as_array()
@@ -100,6 +106,10 @@ async fn roots_may_be_prepared_or_plainly_idle() {
         .batch_execute("BEGIN; UPDATE public.orders SET state = 'p' WHERE id = 1; PREPARE TRANSACTION 'stuck'")
         .await
         .unwrap();
+    session
+        .batch_execute("BEGIN; UPDATE public.orders SET state = 'p' WHERE id = 50; PREPARE TRANSACTION 'harmless'")
+        .await
+        .unwrap();
     drop(session);
     let advisory = cluster.connect("postgres", "locker").await;
     advisory.batch_execute("SELECT pg_advisory_lock(42)").await.unwrap();
@@ -125,6 +135,28 @@ async fn roots_may_be_prepared_or_plainly_idle() {
         "{answer:#}"
     );
     assert_eq!(prepared["waiters"][0]["pid"], on_prepared.pid);
+    assert_eq!(prepared["root"]["holds"][0]["waiters"], 1, "{answer:#}");
+    let listed: Vec<_> = answer["prepared_transactions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            (
+                one["gid"].as_str(),
+                one["blocks"].as_u64(),
+                one["locks_held"].as_u64() >= Some(2),
+                one["owner"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            (Some("stuck"), Some(1), true, Some("postgres")),
+            (Some("harmless"), Some(0), true, Some("postgres"))
+        ],
+        "{answer:#}"
+    );
     let idle = of("session");
     assert_eq!(
         (&idle["root"]["pid"], &idle["root"]["state"]),
@@ -132,7 +164,17 @@ async fn roots_may_be_prepared_or_plainly_idle() {
         "{answer:#}"
     );
     assert_eq!(idle["waiters"][0]["pid"], on_advisory.pid);
-    admin.batch_execute("ROLLBACK PREPARED 'stuck'").await.unwrap();
+    assert_eq!(
+        (&idle["root"]["holds"][0]["locktype"], &idle["root"]["holds"][0]["mode"]),
+        (&json!("advisory"), &json!("ExclusiveLock")),
+        "{answer:#}"
+    );
+    for gid in ["stuck", "harmless"] {
+        admin
+            .batch_execute(&format!("ROLLBACK PREPARED '{gid}'"))
+            .await
+            .unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,9 +196,10 @@ async fn a_waiting_schema_change_is_shown_with_its_queue_and_stops_no_tool() {
     waiting(&admin, 3).await;
 
     let mut mcp = Mcp::start(&cluster.dsn(READER), &[]).await;
-    let answer = mcp.ok("ddl_waiters", json!({})).await;
-    assert_eq!(answer["relations"].as_array().unwrap().len(), 1, "{answer:#}");
-    let waiting = &answer["relations"][0];
+    let answer = mcp.ok("blocking_tree", json!({})).await;
+    assert_eq!(answer["ddl_queues"].as_array().unwrap().len(), 1, "{answer:#}");
+    assert_eq!(answer["ddl_queues_truncated"], false);
+    let waiting = &answer["ddl_queues"][0];
     assert_eq!(
         (&waiting["schema"], &waiting["relation"], &waiting["queued_behind"]),
         (&json!("public"), &json!("items"), &json!(2)),
@@ -173,7 +216,7 @@ async fn a_waiting_schema_change_is_shown_with_its_queue_and_stops_no_tool() {
         (&json!(reader.pid), &json!("idle in transaction"))
     );
 
-    let tree = &mcp.ok("blocking_tree", json!({})).await["trees"][0];
+    let tree = &answer["trees"][0];
     assert_eq!(
         (&tree["root"]["pid"], &tree["waiters_count"]),
         (&json!(reader.pid), &json!(3)),
@@ -191,13 +234,14 @@ async fn a_waiting_schema_change_is_shown_with_its_queue_and_stops_no_tool() {
     assert_eq!(refusal["code"], "lock_timeout", "{refusal:#}");
     let started = Instant::now();
     for tool in [
+        "overview",
         "sessions",
         "blocking_tree",
-        "ddl_waiters",
-        "overview",
         "replication",
+        "schema",
         "settings",
         "storage",
+        "table_health",
         "vacuum_horizon",
     ] {
         mcp.ok(tool, json!({})).await;
@@ -206,5 +250,78 @@ async fn a_waiting_schema_change_is_shown_with_its_queue_and_stops_no_tool() {
         started.elapsed() < Duration::from_secs(2),
         "a tool joined the queue: {:?}",
         started.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadlock_is_one_tree_and_says_so() {
+    let (cluster, admin) = with_reader().await;
+    let patient = "SET deadlock_timeout = '10min'; BEGIN;";
+    let one = cluster.connect("postgres", "one").await;
+    let two = cluster.connect("postgres", "two").await;
+    one.batch_execute(&format!("{patient} UPDATE public.orders SET state = '1' WHERE id = 1"))
+        .await
+        .unwrap();
+    two.batch_execute(&format!("{patient} UPDATE public.orders SET state = '2' WHERE id = 2"))
+        .await
+        .unwrap();
+    let pids = [one.pid, two.pid];
+    let _first = tokio::spawn(async move {
+        one.batch_execute("UPDATE public.orders SET state = '1' WHERE id = 2")
+            .await
+    });
+    waiting(&admin, 1).await;
+    let _second = tokio::spawn(async move {
+        two.batch_execute("UPDATE public.orders SET state = '2' WHERE id = 1")
+            .await
+    });
+    waiting(&admin, 2).await;
+
+    let mut mcp = Mcp::start(&cluster.dsn(READER), &[]).await;
+    let answer = mcp.ok("blocking_tree", json!({})).await;
+    assert_eq!(answer["trees"].as_array().unwrap().len(), 1, "{answer:#}");
+    let tree = &answer["trees"][0];
+    assert_eq!((&tree["deadlock"], &tree["waiters_count"]), (&json!(true), &json!(1)));
+    let both = [&tree["root"]["pid"], &tree["waiters"][0]["pid"]].map(|pid| pid.as_i64());
+    assert!(
+        pids.iter().all(|pid| both.contains(&Some(i64::from(*pid)))),
+        "{answer:#}"
+    );
+    assert_eq!(tree["waiters"][0]["holds"][0]["waiters"], 1, "{answer:#}");
+    admin
+        .batch_execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('one', 'two')",
+        )
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_role_may_not_see_of_other_sessions_is_told() {
+    let (cluster, admin) = with_reader().await;
+    admin.batch_execute("CREATE ROLE blind LOGIN").await.unwrap();
+    let root = cluster.connect("postgres", "batch").await;
+    root.batch_execute("BEGIN; LOCK TABLE public.items IN SHARE MODE")
+        .await
+        .unwrap();
+    let _waiter = cluster.hang("web", "INSERT INTO public.items VALUES (1)").await;
+    waiting(&admin, 1).await;
+
+    let mut mcp = Mcp::start(&cluster.dsn("blind"), &[]).await;
+    let answer = mcp.ok("blocking_tree", json!({})).await;
+    let tree = &answer["trees"][0];
+    assert_eq!(tree["root"]["pid"], root.pid, "{answer:#}");
+    assert_eq!(
+        (&tree["root"]["holds"][0]["mode"], &tree["root"]["holds"][0]["relation"]),
+        (&json!("ShareLock"), &json!("public.items")),
+        "{answer:#}"
+    );
+    assert_eq!(tree["waiters"][0]["mode"], "RowExclusiveLock");
+    assert!(
+        answer["hidden"][0]
+            .as_str()
+            .unwrap()
+            .contains("GRANT pg_read_all_stats TO blind"),
+        "{answer:#}"
     );
 }

@@ -13,6 +13,11 @@ use tokio::{
 const BINARY: &str = env!("CARGO_BIN_EXE_postgres-readonly");
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The binary under test: the one just built, unless another is named.
+fn binary() -> String {
+    std::env::var("POSTGRES_READONLY").unwrap_or_else(|_| BINARY.to_owned())
+}
+
 /// The server as a child process, its handshake done.
 pub struct Mcp {
     child: Child,
@@ -25,7 +30,7 @@ pub struct Mcp {
 
 impl Mcp {
     pub async fn start(dsn: &str, flags: &[&str]) -> Self {
-        let mut child = Command::new(BINARY)
+        let mut child = Command::new(binary())
             .args(flags)
             .env("DATABASE_URL", dsn)
             .env_remove("PGPASSFILE")
@@ -110,7 +115,8 @@ impl Mcp {
         (code, timeout(PATIENCE, self.stderr).await.unwrap().unwrap())
     }
 
-    async fn request(&mut self, method: &str, params: Value) -> u64 {
+    /// Sends any request; returns its id.
+    pub async fn request(&mut self, method: &str, params: Value) -> u64 {
         self.next_id += 1;
         let id = self.next_id;
         self.write(json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
@@ -123,7 +129,7 @@ impl Mcp {
         self.stdin.as_mut().unwrap().write_all(line.as_bytes()).await.unwrap();
     }
 
-    async fn answer(&mut self, id: u64) -> Value {
+    pub async fn answer(&mut self, id: u64) -> Value {
         let mut passed = VecDeque::new();
         loop {
             let line = timeout(PATIENCE, self.lines.next_line()).await.unwrap().unwrap();
@@ -139,7 +145,7 @@ impl Mcp {
 
 /// Runs the binary to its end with nothing on stdin; returns its exit code and what it wrote to stdout.
 pub fn stdout(flags: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
-    let output = std::process::Command::new(BINARY)
+    let output = std::process::Command::new(binary())
         .args(flags)
         .env_remove("DATABASE_URL")
         .envs(environment.iter().copied())

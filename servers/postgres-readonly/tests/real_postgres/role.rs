@@ -74,10 +74,11 @@ async fn a_role_that_can_write_is_refused_until_it_is_mended() {
             "overview",
             "sessions",
             "blocking_tree",
-            "ddl_waiters",
             "replication",
+            "schema",
             "settings",
             "storage",
+            "table_health",
             "vacuum_horizon",
         ] {
             assert_eq!(

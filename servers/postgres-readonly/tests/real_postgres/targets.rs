@@ -49,10 +49,7 @@ async fn one_server_reads_all_its_targets() {
             (&json!(database), &json!(target))
         );
     }
-    assert_eq!(
-        mcp.refused("overview", json!({})).await["code"],
-        "unknown_target"
-    );
+    assert_eq!(mcp.refused("overview", json!({})).await["code"], "unknown_target");
     assert_eq!(
         mcp.refused("overview", json!({"target": "third"})).await["code"],
         "unknown_target"

@@ -1,10 +1,10 @@
 //! From "who waits for whom" to trees whose roots wait for nobody. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// What stands at one place of the graph: a session by its pid, a prepared transaction by its place in a list, or one
 /// that the server knows of and nothing shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Node {
     Session(i32),
     Prepared(usize),
@@ -32,6 +32,8 @@ pub struct Tree {
     /// Those of the waiters that no other root holds back: they go on if this root ends.
     pub victims: usize,
     pub longest_wait_s: i64,
+    /// The root waits, too: nobody in this tree goes on by himself.
+    pub deadlock: bool,
 }
 
 impl LockGraph {
@@ -53,10 +55,14 @@ impl LockGraph {
             .flat_map(|wait| wait.blocked_by.iter().copied())
             .collect();
         roots.retain(|node| !matches!(node, Node::Session(pid) if self.waits.contains_key(pid)));
-        let mut reached: Vec<(Node, BTreeMap<i32, u32>)> =
-            roots.into_iter().map(|root| (root, self.behind(root))).collect();
+        let waiting_for = self.waiting_for();
+        let mut reached: Vec<(Node, BTreeMap<i32, u32>)> = roots
+            .into_iter()
+            .map(|root| (root, behind(root, &waiting_for)))
+            .collect();
         while let Some(pid) = self.longest_outside(&reached) {
-            reached.push((Node::Session(pid), self.behind(Node::Session(pid))));
+            let root = Node::Session(pid);
+            reached.push((root, behind(root, &waiting_for)));
         }
         let mut roots_of: BTreeMap<i32, usize> = BTreeMap::new();
         for pid in reached.iter().flat_map(|(_, waiters)| waiters.keys()) {
@@ -88,22 +94,19 @@ impl LockGraph {
             waiters,
             victims,
             longest_wait_s,
+            deadlock: matches!(root, Node::Session(pid) if self.waits.contains_key(&pid)),
         }
     }
 
-    /// Returns everybody who waits for `root`, with the shortest distance.
-    fn behind(&self, root: Node) -> BTreeMap<i32, u32> {
-        let mut found = BTreeMap::new();
-        let mut next = VecDeque::from([(root, 1)]);
-        while let Some((node, depth)) = next.pop_front() {
-            for (pid, _) in self.waits.iter().filter(|(_, wait)| wait.blocked_by.contains(&node)) {
-                if Node::Session(*pid) != root && !found.contains_key(pid) {
-                    found.insert(*pid, depth);
-                    next.push_back((Node::Session(*pid), depth + 1));
-                }
+    /// Returns, for each whom somebody waits for, those who do.
+    fn waiting_for(&self) -> HashMap<Node, Vec<i32>> {
+        let mut waiting_for: HashMap<Node, Vec<i32>> = HashMap::new();
+        for (pid, wait) in &self.waits {
+            for node in &wait.blocked_by {
+                waiting_for.entry(*node).or_default().push(*pid);
             }
         }
-        found
+        waiting_for
     }
 
     fn longest_outside(&self, reached: &[(Node, BTreeMap<i32, u32>)]) -> Option<i32> {
@@ -121,6 +124,21 @@ impl LockGraph {
             .max_by_key(|(pid, wait)| (wait.age_s, std::cmp::Reverse(**pid)))
             .map(|(pid, _)| *pid)
     }
+}
+
+/// Returns everybody who waits for `root`, with the shortest distance.
+fn behind(root: Node, waiting_for: &HashMap<Node, Vec<i32>>) -> BTreeMap<i32, u32> {
+    let mut found: HashMap<i32, u32> = HashMap::new();
+    let mut next = VecDeque::from([(root, 1)]);
+    while let Some((node, depth)) = next.pop_front() {
+        for pid in waiting_for.get(&node).into_iter().flatten() {
+            if Node::Session(*pid) != root && !found.contains_key(pid) {
+                found.insert(*pid, depth);
+                next.push_back((Node::Session(*pid), depth + 1));
+            }
+        }
+    }
+    found.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -149,7 +167,8 @@ mod tests {
                 root: Session(1),
                 waiters: vec![(2, 1), (4, 2), (3, 2)],
                 victims: 3,
-                longest_wait_s: 9
+                longest_wait_s: 9,
+                deadlock: false
             }]
         );
     }
@@ -179,8 +198,8 @@ mod tests {
         let trees = graph(&[(1, 3, &[Session(2)]), (2, 4, &[Session(1)]), (3, 1, &[Session(1)])]);
         assert_eq!(trees.len(), 1);
         assert_eq!(
-            trees.first().map(|tree| (tree.root, tree.waiters.len())),
-            Some((Session(2), 2))
+            trees.first().map(|tree| (tree.root, tree.waiters.len(), tree.deadlock)),
+            Some((Session(2), 2, true))
         );
     }
 
