@@ -1,16 +1,22 @@
 //! A PostgreSQL MCP server that cannot write: by role, by transaction, by parser, in that order of trust.
 
+mod advice;
 mod config;
 mod db;
 mod doctor;
 mod dsn;
+mod extensions;
 mod guard;
+mod hypothetical;
 mod iam;
 mod lock_graph;
 mod pgpass;
+mod plan;
+mod planner;
 mod serve;
 mod setup_sql;
 mod state;
+mod statement_counters;
 mod target;
 mod tls;
 mod tools;
