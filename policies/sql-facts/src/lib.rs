@@ -5,11 +5,14 @@ mod guards;
 mod names;
 mod parser;
 mod qualify;
+mod rewrite;
 mod select;
 mod statement;
 mod tree;
+mod usage;
 mod walk;
 
 pub use facts::{Call, Facts};
 pub use qualify::{Bare, BareKind, bare_names, qualify};
 pub use statement::{MAX_STATEMENT_BYTES, ParseError, Statement};
+pub use usage::{Column, Condition, Ordered, Scope, Table, Use};

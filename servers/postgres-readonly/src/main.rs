@@ -1,23 +1,29 @@
 //! A PostgreSQL MCP server that cannot write: by role, by transaction, by parser, in that order of trust.
 
+mod advice;
 mod config;
 mod db;
 mod ddl;
 mod doctor;
 mod dsn;
+mod extensions;
 mod facts;
 mod growth;
 mod guard;
+mod hypothetical;
 mod iam;
 mod inquiry;
 mod locks;
 mod masked;
 mod pgpass;
+mod plan;
+mod planner;
 mod relation;
 mod risks;
 mod serve;
 mod setup_sql;
 mod state;
+mod statement_counters;
 mod tables;
 mod target;
 mod tls;

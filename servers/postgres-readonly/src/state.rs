@@ -1,6 +1,9 @@
 //! What the tools share: the configured databases, and of each what is known of its catalog.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use kit::{CallContext, ToolError};
 
@@ -8,12 +11,13 @@ use crate::{
     db::{Bounds, Database, DbError, Read, Reading},
     growth::StoredBefore,
     guard::Catalog,
+    statement_counters::Snapshot,
 };
 
 /// JSON bytes that a tool's rows may have; the rest of the kit's budget is for what stands around them.
 pub const MAX_RESULT_BYTES: usize = 200 * 1024;
 /// Bytes of values that one of the tools' own statements may bring.
-const MAX_OWN_BYTES: usize = 8 << 20;
+pub const MAX_OWN_BYTES: usize = 8 << 20;
 
 /// The databases that this server reads, by the names that the operator gave them.
 pub struct State(BTreeMap<String, Arc<Source>>);
@@ -26,6 +30,8 @@ pub struct Source {
     pub catalog: Catalog,
     /// How much was stored when that was last asked: growth is told against it.
     pub stored: StoredBefore,
+    /// What `top_queries` saw last.
+    pub last_counters: Mutex<Option<Arc<Snapshot>>>,
 }
 
 impl State {
@@ -37,6 +43,7 @@ impl State {
                 db,
                 catalog: Catalog::default(),
                 stored: StoredBefore::default(),
+                last_counters: Mutex::default(),
             };
             (name, Arc::new(source))
         });

@@ -9,7 +9,12 @@ use super::{
     connection::{Connection, Opener},
     pool::Pool,
 };
-use crate::{guard::Admitted, target::Target, wire::Call};
+use crate::{
+    extensions::Extension,
+    guard::{Admitted, Explained},
+    target::Target,
+    wire::Call,
+};
 
 /// What holds for every call.
 #[derive(Debug, Clone)]
@@ -87,10 +92,36 @@ impl Read {
         }
     }
 
+    /// A statement that was written here, over an extension whose schema the catalog names.
+    pub fn of_extension(
+        statement: &'static str,
+        extension: &Extension,
+        parameters: Vec<Option<String>>,
+        bounds: Bounds,
+    ) -> Self {
+        Self {
+            statement: Cow::Owned(extension.place(statement)),
+            ..Self::own("", parameters, bounds)
+        }
+    }
+
+    /// The plan of a statement that came from outside and was admitted.
+    pub fn explained(statement: Explained, bounds: Bounds) -> Self {
+        let (setup, statement) = statement.into_parts();
+        Self {
+            statement: Cow::Owned(statement),
+            setup,
+            ..Self::own("", Vec::new(), bounds)
+        }
+    }
+
     /// Adds statements of ours that run inside the same READ ONLY transaction, before the statement. Whatever foreign text
     /// is in them must have been admitted.
     pub fn after(mut self, setup: String) -> Self {
-        self.setup = setup;
+        self.setup = match self.setup.is_empty() {
+            true => setup,
+            false => format!("{setup}; {}", self.setup),
+        };
         self
     }
 

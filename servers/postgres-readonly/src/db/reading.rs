@@ -68,8 +68,13 @@ impl<T> Answer<T> {
     }
 
     /// Counts the cost of a further statement that this answer stands on.
-    pub fn costing(mut self, also: &Reading) -> Self {
-        self.cost_ms = ((self.cost_ms + also.elapsed_ms()) * 1e3).round() / 1e3;
+    pub fn costing(self, also: &Reading) -> Self {
+        self.costing_ms(also.elapsed_ms())
+    }
+
+    /// Counts the cost of further statements, in milliseconds.
+    pub fn costing_ms(mut self, ms: f64) -> Self {
+        self.cost_ms = ((self.cost_ms + ms) * 1e3).round() / 1e3;
         self
     }
 }
@@ -106,6 +111,15 @@ impl Reading {
     pub fn rows(&self, max_chars: usize, max_bytes: usize) -> (Rows, bool) {
         let oids = self.flight.columns.iter().map(|column| column.type_oid).collect();
         Rows::bounded(&self.flight.rows, oids, max_chars, max_bytes)
+    }
+
+    /// Returns the first column of every row as it came, for rows that are too many to be made into JSON. What is not a
+    /// number must not be shown like this.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.flight
+            .rows
+            .iter()
+            .filter_map(move |row| std::str::from_utf8(row.values().next().flatten()?).ok())
     }
 
     /// Reads each row as a `T`, by the names of the columns.

@@ -6,6 +6,7 @@
 
 mod admit;
 mod catalog;
+mod explained;
 mod judge;
 mod lists;
 mod names;
@@ -18,5 +19,6 @@ mod uses;
 
 pub use admit::admit;
 pub use catalog::Catalog;
+pub use explained::{Explained, Parameters};
 pub use judge::Admitted;
 pub use refusal::{NotAdmitted, Refusal};

@@ -81,6 +81,11 @@ impl Mcp {
     /// Calls a tool and returns its structured content, answer or refusal.
     pub async fn call(&mut self, tool: &str, arguments: Value) -> Value {
         let id = self.send(tool, arguments).await;
+        self.answered(id).await
+    }
+
+    /// Waits for the answer to a call that was sent.
+    pub async fn answered(&mut self, id: u64) -> Value {
         let answer = self.answer(id).await;
         let result = &answer["result"];
         assert_eq!(
