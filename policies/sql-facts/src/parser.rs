@@ -1,6 +1,6 @@
 //! The only calls into libpg_query.
 
-use pg_query::protobuf::ParseResult;
+use pg_query::protobuf::{ParseResult, node};
 use pg_query::{DeparseOptions, ParserOptions};
 
 use crate::statement::ParseError;
@@ -20,4 +20,15 @@ pub(crate) fn deparse(parsed: &ParseResult) -> Result<String, ParseError> {
     pg_query::deparse(parsed, DeparseOptions::default()).map_err(|source| ParseError::NoCanonicalForm {
         message: source.to_string(),
     })
+}
+
+/// Returns the statement that an EXPLAIN stands before, on its own.
+pub(crate) fn explained(parsed: &ParseResult) -> Option<ParseResult> {
+    let mut inner = parsed.clone();
+    let statement = inner.stmts.first_mut()?;
+    let Some(node::Node::ExplainStmt(explain)) = statement.stmt.take()?.node else {
+        return None;
+    };
+    statement.stmt = explain.query;
+    Some(inner)
 }

@@ -66,6 +66,12 @@ impl Statement {
         &self.canonical
     }
 
+    /// Returns the text of the statement that this one, if it is an EXPLAIN, stands before.
+    pub fn explained(&self) -> Result<Option<String>, ParseError> {
+        let inner = parser::explained(&parser::parse(&self.canonical)?);
+        inner.map(|inner| parser::deparse(&inner)).transpose()
+    }
+
     /// Returns what the statement is and touches.
     pub fn facts(&self) -> &Facts {
         &self.facts
@@ -115,5 +121,19 @@ impl ParseError {
             Self::NoCanonicalForm { .. } => "no_canonical_form",
             Self::Unfaithful { .. } => "unfaithful_canonical_form",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    use super::*;
+
+    #[test]
+    fn what_an_explain_stands_before_is_a_statement_of_its_own() {
+        let explained = |sql: &str| Statement::parse(sql).unwrap().explained().unwrap();
+        assert_eq!(explained("EXPLAIN (ANALYZE) SELECT 1").as_deref(), Some("SELECT 1"));
+        assert_eq!(explained("explain delete from t").as_deref(), Some("DELETE FROM t"));
+        assert_eq!(explained("SELECT 1"), None);
     }
 }

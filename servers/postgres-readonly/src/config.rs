@@ -57,7 +57,11 @@ pub struct TargetArgs {
     #[arg(long, value_name = "MB", global = true, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub temp_file_limit_mb: u32,
 
-    /// A SECURITY DEFINER function that is known to be harmless, as schema.name(types); may be repeated
+    /// The highest planner's cost at which `query` and `explain` run a statement; 0 takes any
+    #[arg(long, value_name = "COST", global = true, default_value_t = 10_000_000)]
+    pub max_cost: u64,
+
+    /// A function that is known to be harmless, as schema.name(types); may be repeated
     #[arg(long = "known-function", value_name = "SIGNATURE", global = true)]
     pub known_functions: Vec<String>,
 }
@@ -174,6 +178,11 @@ impl TargetArgs {
             max_connections: own.max_connections.map_or(self.max_connections, NonZeroU16::get).into(),
             work_mem_kb: mib(own.work_mem_mb, self.work_mem_mb),
             temp_file_limit_kb: mib(own.temp_file_limit_mb, self.temp_file_limit_mb),
+            max_cost: match self.max_cost {
+                0 => f64::INFINITY,
+                #[expect(clippy::cast_precision_loss, reason = "a bound, not a count")]
+                most => most as f64,
+            },
             known_functions: self
                 .known_functions
                 .iter()

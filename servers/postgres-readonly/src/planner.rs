@@ -42,9 +42,7 @@ pub async fn plan(
     pretended: Option<Pretended<'_>>,
     call: &CallContext,
 ) -> Result<Planned, ToolError> {
-    // Admitted anew each time: an admission is good for one statement sent. Plans of writes will be asked of the guard
-    // here too, once it has a way to admit what is planned only.
-    let admitted = guard::admit(statement.canonical(), &source.catalog, &source.db, &call.cancelled).await?;
+    let admitted = guard::admit_planned(statement.canonical(), &source.catalog, &source.db, &call.cancelled).await?;
     let parameters = Parameters {
         count: statement.parameters(),
         major,
@@ -61,6 +59,7 @@ pub async fn plan(
 /// Executes the statement under EXPLAIN ANALYZE. It must be a SELECT without parameters.
 pub async fn run(source: &Source, statement: &Statement, call: &CallContext) -> Result<Planned, ToolError> {
     let admitted = guard::admit(statement.canonical(), &source.catalog, &source.db, &call.cancelled).await?;
+    guard::cost::check(&admitted, source, call).await?;
     if statement.facts().kind != "select" {
         return Err(ToolError::new("statement_refused", "only a SELECT is executed"));
     }

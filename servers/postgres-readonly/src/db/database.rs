@@ -26,8 +26,10 @@ pub struct Options {
     pub max_connections: usize,
     pub work_mem_kb: u64,
     pub temp_file_limit_kb: u64,
-    /// SECURITY DEFINER functions that the operator knows to be harmless, as `schema.name(types)`.
+    /// Functions that the operator knows to be harmless, as `schema.name(types)`.
     pub known_functions: Vec<String>,
+    /// The highest planner's cost of a free statement that is run.
+    pub max_cost: f64,
 }
 
 impl Default for Options {
@@ -40,6 +42,7 @@ impl Default for Options {
             work_mem_kb: 16 * 1024,
             temp_file_limit_kb: 1024 * 1024,
             known_functions: Vec::new(),
+            max_cost: 1e7,
         }
     }
 }
@@ -132,13 +135,6 @@ impl Read {
         self
     }
 
-    /// Lets the statement find names in these schemas, written as `SET search_path` takes them; without this it finds those
-    /// of pg_catalog alone.
-    pub fn in_path(mut self, path: String) -> Self {
-        self.path = Some(path);
-        self
-    }
-
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
@@ -166,6 +162,20 @@ impl Database {
         Self(Arc::new(Pool::new(Opener::new(target, options))))
     }
 
+    /// Returns whether the operator vouches for a function.
+    pub fn knows_function(&self, signature: &str) -> bool {
+        self.0
+            .opener
+            .options
+            .known_functions
+            .iter()
+            .any(|known| known == signature)
+    }
+
+    pub fn max_cost(&self) -> f64 {
+        self.0.opener.options.max_cost
+    }
+
     /// Opens the held connection now and keeps it open: an incident is the worst time to ask for one.
     pub fn hold_connection(&self) {
         tokio::spawn(self.0.clone().look_after());
@@ -179,20 +189,6 @@ impl Database {
         let work = tokio::spawn(run(self.0.clone(), read, token.clone()));
         let _gone = token.drop_guard();
         work.await.unwrap_or(Err(DbError::Cancelled))
-    }
-
-    /// Returns what was last proven of the role, its own search_path included; connects if nothing was proven yet.
-    pub async fn role(&self, cancelled: &CancellationToken) -> Result<Arc<Verdict>, DbError> {
-        if let Some(known) = self.0.role() {
-            return Ok(known);
-        }
-        let lease = tokio::select! {
-            lease = self.0.acquire() => lease?,
-            () = cancelled.cancelled() => return Err(DbError::Cancelled),
-        };
-        let role = lease.connection.proven_role();
-        lease.give_back();
-        Ok(role)
     }
 
     /// Ends what still runs on the server and gives the connections back. A process that just exits would leave its last

@@ -7,7 +7,7 @@ use std::{
 
 use kit::CancellationToken;
 use serde_json::Value;
-use sql_facts::{Bare, BareKind, Statement};
+use sql_facts::{Bare, BareKind, ParseError, Statement};
 
 use super::{
     Catalog, NotAdmitted, Refusal,
@@ -52,9 +52,26 @@ pub async fn admit(
         return Ok(known);
     }
     let lookup = Lookup { catalog, db, cancelled };
+    let admitted = judged(sql, lookup, Purpose::Call).await?;
+    catalog.remember(sql, &admitted);
+    Ok(admitted)
+}
+
+/// Admits a statement that is only planned, and so may be a change.
+pub async fn admit_planned(
+    sql: &str,
+    catalog: &Catalog,
+    db: &Database,
+    cancelled: &CancellationToken,
+) -> Result<Admitted, NotAdmitted> {
+    let lookup = Lookup { catalog, db, cancelled };
+    judged(sql, lookup, Purpose::Plan).await
+}
+
+async fn judged(sql: &str, lookup: Lookup<'_>, purpose: Purpose) -> Result<Admitted, NotAdmitted> {
     let direct = |refusal| refused(refusal, &None);
     let statement = Statement::parse_within(sql, MAX_PACKED_BYTES).map_err(|error| direct(Refusal::Text(error)))?;
-    syntax::check(&statement, Purpose::Call).map_err(direct)?;
+    syntax::check(&statement, purpose).map_err(direct)?;
     let builtins = lookup.builtins().await?;
     let path = path(lookup).await?;
     let schemas = schemas_to_write(sql, lookup, &builtins, &path).await?;
@@ -64,12 +81,23 @@ pub async fn admit(
     };
     let uses = Uses::of(statement.tree());
     let reached = Judge::new(lookup, &path.schemas).statement(&statement, &uses).await?;
-    let admitted = Admitted {
+    let path = path.setting_for(lookup, statement.tree(), &uses, &reached).await?;
+    Ok(Admitted {
         canonical: statement.canonical().to_owned(),
-        path: path.setting_for(lookup, statement.tree(), &uses, &reached).await?,
-    };
-    catalog.remember(sql, &admitted);
-    Ok(admitted)
+        path,
+        run: what_runs(&statement).map_err(|error| direct(Refusal::Text(error)))?,
+        cost: Arc::default(),
+    })
+}
+
+fn what_runs(statement: &Statement) -> Result<Option<Arc<str>>, ParseError> {
+    let facts = statement.facts();
+    let analyzes = facts.options.iter().any(|option| option == "analyze");
+    match facts.kind.as_str() {
+        "select" => Ok(Some(statement.canonical().into())),
+        "explain" if analyzes => Ok(statement.explained()?.map(Arc::from)),
+        _ => Ok(None),
+    }
 }
 
 /// Finds the schemas of bare names that pg_catalog does not have.

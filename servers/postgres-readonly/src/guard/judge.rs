@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use serde_json::Value;
@@ -29,6 +29,10 @@ const PG_CATALOG: &str = "pg_catalog";
 pub struct Admitted {
     pub(super) canonical: String,
     pub(super) path: String,
+    /// What of it is run, and so costs something: a SELECT, alone or under EXPLAIN ANALYZE.
+    pub(super) run: Option<Arc<str>>,
+    /// What the planner thought of that when it was asked; shared by all copies.
+    pub(super) cost: Arc<OnceLock<f64>>,
 }
 
 impl Admitted {
@@ -366,6 +370,9 @@ impl<'a> Judge<'a> {
         if function.builtin {
             let volatile = function.volatility == "v";
             return lists::builtin(&function.name, volatile, false).or_else(fail);
+        }
+        if self.lookup.db.knows_function(&function.signature) {
+            return Ok(());
         }
         if let Some(extension) = &function.extension
             && let Some(verdict) = lists::extension_function(extension, function)

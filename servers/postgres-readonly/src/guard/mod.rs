@@ -6,6 +6,7 @@
 
 mod admit;
 mod catalog;
+pub mod cost;
 mod explained;
 mod judge;
 mod lists;
@@ -17,7 +18,7 @@ mod syntax;
 mod typing;
 mod uses;
 
-pub use admit::admit;
+pub use admit::{admit, admit_planned};
 pub use catalog::Catalog;
 pub use explained::{Explained, Parameters};
 pub use judge::Admitted;

@@ -27,6 +27,8 @@ pub struct Function {
     pub oid: u32,
     pub schema: String,
     pub name: String,
+    /// `schema.name(types)`, as the operator writes functions.
+    pub signature: String,
     pub builtin: bool,
     pub kind: String,
     pub volatility: String,

@@ -82,7 +82,7 @@ impl Refusal {
             }
             Self::Function { .. } => {
                 "built-in and extension functions that observe or compute, and functions in SQL whose bodies do nothing else; \
-                 read the function's definition with the tool `schema` and query what it reads"
+                 the operator may vouch for one with --known-function"
             }
             Self::Type { .. } => {
                 "built-in types, extension types, enums, and types whose checks and casts compute only"

@@ -28,6 +28,8 @@ const JUDGED_BY_CATALOG: [&str; 3] = ["operator of schema: ", "dynamic sql: ", "
 pub enum Purpose {
     /// A caller's own statement: SELECT, SHOW or EXPLAIN.
     Call,
+    /// A statement that is planned and not run.
+    Plan,
     /// A text of the catalog that reading something runs.
     Read,
 }
@@ -38,6 +40,7 @@ pub fn check(statement: &Statement, purpose: Purpose) -> Result<(), Refusal> {
     let mut planned = false;
     match (facts.kind.as_str(), purpose) {
         ("select", _) | ("variable_show", Purpose::Call) => {}
+        (kind, Purpose::Plan) if PLANNED.contains(&kind) => planned = true,
         ("explain", Purpose::Call) => {
             let unknown = facts
                 .options

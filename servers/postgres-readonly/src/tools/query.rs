@@ -67,6 +67,7 @@ impl Tool for Query {
     async fn call(state: &State, input: Input, call: &CallContext) -> Result<Self::Output, ToolError> {
         let source = state.source(input.target.as_deref())?;
         let admitted = guard::admit(&input.sql, &source.catalog, &source.db, &call.cancelled).await?;
+        guard::cost::check(&admitted, source, call).await?;
         let bounds = Bounds {
             max_rows: input.max_rows.unwrap_or(DEFAULT_ROWS),
             max_bytes: 4 << 20,

@@ -2,6 +2,7 @@
 SELECT p.oid,
        n.nspname AS schema,
        p.proname AS name,
+       format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) AS signature,
        p.oid < 16384 AS builtin,
        p.prokind::text AS kind,
        p.provolatile::text AS volatility,
