@@ -217,6 +217,29 @@ impl Cluster {
         receiver
     }
 
+    /// Runs a script for psql, whose errors are part of it. `suite` is where scripts of the regression suite look for data.
+    pub fn psql(&self, user: &str, script: &Path, suite: &Path) {
+        let status = Command::new(self.binaries.join("psql"))
+            .args(["-X", "-q", "-f"])
+            .arg(script)
+            .arg(self.dsn(user))
+            .env("PG_ABS_SRCDIR", suite)
+            .env("PG_ABS_BUILDDIR", suite)
+            .env("PG_LIBDIR", suite)
+            .env("PG_DLSUFFIX", ".so")
+            .env(
+                "PGOPTIONS",
+                "-c client_min_messages=error -c statement_timeout=5s -c intervalstyle=postgres_verbose",
+            )
+            .env("PGDATESTYLE", "Postgres, MDY")
+            .env("PGTZ", "PST8PDT")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        status.unwrap();
+    }
+
     fn config(&self, user: &str, application: &str) -> Config {
         let mut config = Config::new();
         config

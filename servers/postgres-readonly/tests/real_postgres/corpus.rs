@@ -6,6 +6,10 @@ pub const TRAPS: &str = include_str!("corpus/traps.sql");
 const HOSTILE: &str = include_str!("corpus/hostile.sql");
 const LEGITIMATE: &str = include_str!("corpus/legitimate.sql");
 
+/// What only a credential, a server file or a protected object could have told: a password, the same in hexadecimal, a
+/// line of /etc/passwd, a stored password.
+pub const SECRETS: [&str; 4] = ["swordfish", "73776f726466697368", "root:x:0", "SCRAM-SHA-256$"];
+
 #[derive(Debug, Clone)]
 pub struct Statement {
     pub category: &'static str,

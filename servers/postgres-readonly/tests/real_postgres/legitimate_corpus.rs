@@ -3,14 +3,15 @@
 use serde_json::json;
 
 use crate::{
-    corpus,
+    corpus::{self, Statement},
     mcp::{self, Mcp},
     scene::READER,
-    trapped::Trapped,
+    trapped::{RARE_CASTS, Trapped},
 };
 
 /// Of a hundred statements, so many may be refused; each refusal says why and what to write instead.
 const MAX_REFUSED_PERCENT: usize = 1;
+const MAX_REFUSED_PERCENT_TIED: usize = 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn diagnostic_statements_are_answered_among_the_traps() {
@@ -29,11 +30,26 @@ async fn diagnostic_statements_are_answered_among_the_traps() {
     ] {
         admin.batch_execute(sql).await.unwrap();
     }
-    let mut mcp = Mcp::start(&scene.cluster.dsn(READER), &[]).await;
     let statements = corpus::legitimate();
     assert!(statements.len() >= 220);
+    let refused = refused(&scene, &statements).await;
+    assert!(
+        refused * 100 <= statements.len() * MAX_REFUSED_PERCENT,
+        "{refused} refused"
+    );
+    // A superuser made casts between built-in types that run code: what could meet one is refused, not more.
+    assert!(scene.tie(RARE_CASTS).await);
+    let refused = self::refused(&scene, &statements).await;
+    assert!(
+        refused * 100 <= statements.len() * MAX_REFUSED_PERCENT_TIED,
+        "{refused} refused"
+    );
+}
+
+async fn refused(scene: &Trapped, statements: &[Statement]) -> usize {
+    let mut mcp = Mcp::start(&scene.cluster.dsn(READER), &[]).await;
     let mut refused = 0;
-    for statement in &statements {
+    for statement in statements {
         let answer = mcp.call("query", json!({"sql": statement.line})).await;
         if answer.get("code").is_some() {
             refused += 1;
@@ -45,8 +61,5 @@ async fn diagnostic_statements_are_answered_among_the_traps() {
         }
     }
     println!("{} statements, {refused} refused", statements.len());
-    assert!(
-        refused * 100 <= statements.len() * MAX_REFUSED_PERCENT,
-        "{refused} refused"
-    );
+    refused
 }

@@ -16,7 +16,7 @@ pub type Signals = BTreeMap<String, String>;
 
 /// Kinds that need a moment: a session that was told to go is still there when the call is over.
 const SETTLING: [&str; 3] = ["left_open", "strangers", "advisory"];
-const SETTLES_WITHIN: Duration = Duration::from_secs(4);
+const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 /// Lines that the server writes by itself, or because a client went away.
 const NOISE: [&str; 8] = [
     "could not send data to client",
@@ -231,11 +231,10 @@ fn files(folder: &Path, skipped: &[&str]) -> String {
             if skipped.contains(&entry.file_name().to_str().unwrap()) {
                 continue;
             }
-            if about.is_dir() {
-                left.push(entry.path());
+            match about.is_dir() {
+                true => left.push(entry.path()),
+                false => list.push(format!("{}:{}", entry.path().display(), about.len())),
             }
-            let size = if about.is_dir() { 0 } else { about.len() };
-            list.push(format!("{}:{size}", entry.path().display()));
         }
     }
     list.sort();

@@ -31,6 +31,10 @@ DEALLOCATE ALL
 --# stacked
 COMMIT; DROP TABLE public.items
 COMMIT; DELETE FROM public.items; BEGIN
+BEGIN; SELECT pg_export_snapshot()
+BEGIN; INSERT INTO public.items VALUES (100007); PREPARE TRANSACTION 'left'
+BEGIN; LOCK TABLE public.items; SELECT pg_advisory_xact_lock(12)
+COMMIT; SET default_transaction_read_only = off
 ROLLBACK; DELETE FROM public.items
 END; TRUNCATE public.items
 SELECT 1; DELETE FROM public.items
@@ -44,6 +48,7 @@ SELECT $a$;$b$;$a$; INSERT INTO public.items VALUES (100004)
 SELECT E'\';'; INSERT INTO public.items VALUES (100005)
 SELECT '\'; INSERT INTO public.items VALUES (100006) --'
 ;;;DELETE FROM public.items WHERE id = 1
+SELECT 1; SELECT pg_create_physical_replication_slot('left_by_two', true)
 SELECT 1 AS "a;b"; SELECT nextval('public.numbers')
 SET standard_conforming_strings = off; SELECT 'a\''; DELETE FROM public.items; --'
 --# disguise
@@ -665,30 +670,10 @@ SELECT 5::int::public.pair
 SELECT 'good'::public.evil_mood::int
 SELECT 'good'::public.evil_mood + 1
 SELECT sum('good'::public.evil_mood)
-SELECT now() + 5
-SELECT now() + id FROM public.tenants
-SELECT make_interval(secs => 1) + 1
-SELECT justify_hours(5)
-SELECT date '2026-01-01'::int
-SELECT CAST(date '2026-01-01' AS int)
-SELECT placed::int FROM public.orders
-SELECT inet '10.0.0.1'::bigint
-SELECT CAST('10.0.0.1'::inet AS bigint)
-SELECT length(point '(1,2)')
-SELECT point '(1,2)'::text
-SELECT point '(1,2)' || 'x'
-SELECT ARRAY[date '2026-01-01']::int[]
 SELECT (ARRAY['good'::public.evil_mood])::int[]
-SELECT coalesce(interval '1 s', 5)
-SELECT CASE WHEN true THEN 5 ELSE interval '1 s' END
-SELECT 1 UNION SELECT interval '1 s'
-SELECT greatest(5, interval '1 s')
-SELECT (VALUES (5), (interval '1 s'))
-SELECT int4(date '2026-01-01')
 SELECT (p).int4 FROM public.pairs
 SELECT p.p.int4 FROM public.pairs p
 SELECT public.evil_pair_to_int(p) FROM public.pairs
-SELECT sum(5) OVER (ORDER BY now() RANGE BETWEEN 5 PRECEDING AND CURRENT ROW)
 --# type
 SELECT 'x'::public.evil_domain
 SELECT CAST('x' AS public.evil_domain)
@@ -1016,3 +1001,47 @@ SELECT upper(x) FROM (VALUES ('a'::pg_catalog.text)) v (x) WHERE length(x) = 1
 !SELECT overlay(repeat('x', 500000000) placing repeat('y', 500000000) from 1)
 !SELECT normalize(repeat(U&'\0041\0300', 100000000))
 !SELECT @REPEAT 800|row_to_json(ROW(@1@REPEAT 800|))@
+--# tied
+SELECT date '2026-01-01'::int
+SELECT CAST(date '2026-01-01' AS int)
+SELECT placed::int FROM public.orders
+SELECT inet '10.0.0.1'::bigint
+SELECT CAST('10.0.0.1'::inet AS bigint)
+SELECT length(point '(1,2)')
+SELECT point '(1,2)'::text
+SELECT point '(1,2)' || 'x'
+SELECT ARRAY[date '2026-01-01']::int[]
+SELECT int4(date '2026-01-01')
+SELECT host(macaddr '08:00:2b:01:02:03')
+SELECT macaddr '08:00:2b:01:02:03' << inet '10.0.0.0/8'
+SELECT coalesce(inet '10.0.0.1', macaddr '08:00:2b:01:02:03')
+SELECT inet '10.0.0.1' UNION SELECT macaddr '08:00:2b:01:02:03'
+SELECT network(m) FROM (SELECT '08:00:2b:01:02:03'::macaddr AS m) x
+--# implicit
+SELECT date_trunc('hour', 1)
+SELECT now() + 5
+SELECT now() + id FROM public.tenants
+SELECT make_interval(secs => 1) + 1
+SELECT justify_hours(5)
+SELECT coalesce(interval '1 s', 5)
+SELECT CASE WHEN true THEN 5 ELSE interval '1 s' END
+SELECT 1 UNION SELECT interval '1 s'
+SELECT greatest(5, interval '1 s')
+SELECT (VALUES (5), (interval '1 s'))
+SELECT sum(5) OVER (ORDER BY now() RANGE BETWEEN 5 PRECEDING AND CURRENT ROW)
+SELECT extract(epoch FROM 5)
+SELECT 5 + now()
+SELECT id * interval '1 s' + id FROM public.tenants
+SELECT interval '1 s' = 5
+SELECT interval '1 s' IN (1, 2)
+SELECT 1 WHERE interval '1 s' BETWEEN 1 AND 2
+SELECT to_char(5, 'SS')
+SELECT x + 1 FROM (VALUES (interval '1 s')) v (x)
+SELECT ARRAY[interval '1 s', 5]
+SELECT sum(i) FROM (SELECT 1 UNION ALL SELECT interval '1 s') t (i)
+SELECT generate_series(now(), now() + interval '3 s', 1)
+SELECT pg_sleep_for(1)
+SELECT age(now()) + 1
+SELECT make_date(2026, 1, 1) + 1, date '2026-01-01' + 1
+SELECT now() - 1, current_timestamp - id FROM public.tenants
+SELECT now() AT TIME ZONE 1

@@ -223,6 +223,7 @@ INSERT INTO public.pairs VALUES (1, (1, 2)), (2, (3, 4)), (3, (5, 6));
 CREATE FUNCTION public.evil_pair_to_int(public.pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN public.spring('cast from pair'); END$$;
 CREATE FUNCTION public.evil_int_to_pair(int) RETURNS public.pair LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM public.spring('cast to pair'); RETURN (1, 2)::public.pair; END$$;
 CREATE FUNCTION public.evil_int_to_interval(int) RETURNS interval LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM public.spring('cast from int to interval'); RETURN '1 s'; END$$;
+CREATE FUNCTION public.evil_macaddr_to_inet(macaddr) RETURNS inet LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM public.spring('cast from macaddr to inet'); RETURN '10.0.0.1'; END$$;
 CREATE FUNCTION public.evil_date_to_int(date) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN public.spring('cast from date to int'); END$$;
 CREATE FUNCTION public.evil_inet_to_bigint(inet) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN public.spring('cast from inet to bigint'); END$$;
 CREATE FUNCTION public.evil_point_to_text(point) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM public.spring('cast from point to text'); RETURN ''; END$$;
@@ -231,12 +232,6 @@ CREATE FUNCTION public.evil_mood_to_int(public.evil_mood) RETURNS int LANGUAGE p
 CREATE CAST (public.pair AS int) WITH FUNCTION public.evil_pair_to_int(public.pair) AS IMPLICIT;
 CREATE CAST (int AS public.pair) WITH FUNCTION public.evil_int_to_pair(int) AS ASSIGNMENT;
 CREATE CAST (public.evil_mood AS int) WITH FUNCTION public.evil_mood_to_int(public.evil_mood) AS IMPLICIT;
-RESET ROLE;
-CREATE CAST (int AS interval) WITH FUNCTION public.evil_int_to_interval(int) AS IMPLICIT;
-CREATE CAST (date AS int) WITH FUNCTION public.evil_date_to_int(date) AS ASSIGNMENT;
-CREATE CAST (inet AS bigint) WITH FUNCTION public.evil_inet_to_bigint(inet);
-CREATE CAST (point AS text) WITH FUNCTION public.evil_point_to_text(point) AS IMPLICIT;
-SET ROLE owner;
 
 -- Types.
 CREATE DOMAIN public.evil_domain AS text CHECK (public.evil_check(VALUE));
