@@ -27,8 +27,11 @@ pub fn setting(name: &str, value: &str) -> String {
     }
 }
 
-/// Returns `text` without the values of `password=…` and its like, and without the password of a URL.
+/// Returns `text` without the values of `password=…`, `PASSWORD '…'` and their like, and without the password of a URL.
 pub fn text(text: &str) -> String {
+    if !may_hold(text) {
+        return text.to_owned();
+    }
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = split_at_secret(rest) {
@@ -37,6 +40,17 @@ pub fn text(text: &str) -> String {
         rest = after;
     }
     out + rest
+}
+
+/// Tells fast whether there may be anything to mask: most values have none of these characters.
+pub fn may_hold(text: &str) -> bool {
+    let marks = text.bytes().any(|byte| matches!(byte, b'=' | b'\'' | b'@')) || text.contains("--");
+    let letters = |word: &str| {
+        text.as_bytes()
+            .windows(word.len())
+            .any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    marks && (text.contains("://") || WORDS.iter().any(|word| letters(word)))
 }
 
 /// Splits around the first secret.
@@ -55,6 +69,8 @@ fn keyed_value(text: &str, word: &str) -> Option<(usize, usize)> {
         let name = tail.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
         let value = match name.trim_start().strip_prefix('=') {
             Some(value) => value.trim_start(),
+            // As ALTER ROLE takes it.
+            None if name.trim_start().starts_with('\'') && name.starts_with(' ') => name.trim_start(),
             None if is_flag(text.get(..at)?) && name.starts_with(' ') => name.trim_start(),
             None => return None,
         };

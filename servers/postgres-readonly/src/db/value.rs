@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::{Map, Number, Value};
 
-use crate::wire::TextRow;
+use crate::{masked, wire::TextRow};
 
 const BOOL: u32 = 16;
 const INT8: u32 = 20;
@@ -114,7 +114,10 @@ impl Serialize for Cell<'_> {
         {
             return value.serialize(serializer);
         }
-        serializer.serialize_str(&kit::text::cleaned(&text, self.max_chars))
+        match masked::may_hold(&text) {
+            true => serializer.serialize_str(&masked::text(&kit::text::cleaned(&text, self.max_chars))),
+            false => serializer.serialize_str(&kit::text::cleaned(&text, self.max_chars)),
+        }
     }
 }
 
@@ -129,7 +132,7 @@ fn has_form(oid: u32) -> bool {
 pub fn to_json(oid: u32, text: Option<&[u8]>, max_chars: usize) -> Value {
     let Some(text) = text else { return Value::Null };
     let text = String::from_utf8_lossy(text);
-    typed(oid, &text, max_chars).unwrap_or_else(|| Value::String(kit::text::clean(&text, max_chars)))
+    typed(oid, &text, max_chars).unwrap_or_else(|| Value::String(masked::text(&kit::text::clean(&text, max_chars))))
 }
 
 /// Returns the value in JSON's own form, where it has one that loses nothing.
@@ -223,6 +226,23 @@ mod tests {
         assert_eq!(value(NUMERIC, "0.1234567890123456789"), json!("0.1234567890123456789"));
         assert_eq!(value(FLOAT8, "NaN"), json!("NaN"));
         assert_eq!(value(NUMERIC, "Infinity"), json!("Infinity"));
+    }
+
+    #[test]
+    fn passwords_are_masked_wherever_they_stand() {
+        assert_eq!(
+            value(25, "host=a password=hunter2 user=b"),
+            json!("host=a password=*** user=b")
+        );
+        assert_eq!(
+            value(25, "ALTER ROLE a PASSWORD 'hunter2'"),
+            json!("ALTER ROLE a PASSWORD ***")
+        );
+        assert_eq!(value(25, "postgres://a:hunter2@b/c"), json!("postgres://a:***@b/c"));
+        assert_eq!(
+            value(25, "SELECT password FROM users WHERE a = 'b'"),
+            json!("SELECT password FROM users WHERE a = 'b'")
+        );
     }
 
     #[test]

@@ -49,6 +49,14 @@ impl Explained {
         }
     }
 
+    /// Returns the EXPLAIN of which the first line alone is wanted, for the cost that stands in it.
+    pub fn costed(admitted: Admitted) -> Self {
+        Self {
+            setup: path_of(&admitted),
+            statement: format!("EXPLAIN {}", admitted.into_canonical()),
+        }
+    }
+
     /// Returns the EXPLAIN that executes. What is not a read must never get here.
     pub fn run(admitted: Admitted) -> Self {
         Self {
