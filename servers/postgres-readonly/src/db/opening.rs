@@ -25,6 +25,9 @@ pub struct Opening {
     pub prologue: String,
     pub reset: &'static str,
     settings: Vec<(&'static str, String)>,
+    /// What bounds foreign statements only: what we wrote ourselves needs no cap, and its answer to "what is set here"
+    /// should not be our own setting.
+    caps: Vec<(&'static str, String)>,
 }
 
 impl Opening {
@@ -34,7 +37,8 @@ impl Opening {
             begin: "BEGIN READ ONLY".to_owned(),
             prologue: String::new(),
             reset: "DISCARD ALL",
-            settings: limits.caps(options),
+            settings: Vec::new(),
+            caps: limits.caps(options),
         }
         .composed()
     }
@@ -57,37 +61,41 @@ impl Opening {
             ("extra_float_digits", "1".to_owned()),
             ("jit", "off".to_owned()),
         ];
-        settings.extend(limits.caps(options));
         Self {
             begin: "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY NOT DEFERRABLE".to_owned(),
             prologue: String::new(),
             reset: "",
             settings,
+            caps: limits.caps(options),
         }
         .composed()
     }
 
     /// Caps temporary files, where the role may do that.
     pub fn with_temp_file_limit(mut self, limit_kb: Option<u64>) -> Self {
-        self.settings
+        self.caps
             .extend(limit_kb.map(|limit| ("temp_file_limit", limit.to_string())));
-        self.composed()
+        self
     }
 
-    /// Returns the prologue for a statement that is to find names in `path`.
+    /// Returns the prologue for a foreign statement, which is to find names in `path`.
     pub fn in_path(&self, path: &str) -> String {
-        let mut text = format!("SELECT pg_catalog.set_config('search_path', {}, true)", quoted(path));
-        for (name, value) in &self.settings {
-            text += &format!(", pg_catalog.set_config('{name}', {}, true)", quoted(value));
-        }
-        // The call's time on the database's clock.
-        text + ", pg_catalog.now()"
+        setting(path, self.settings.iter().chain(&self.caps))
     }
 
     fn composed(mut self) -> Self {
-        self.prologue = self.in_path(OWN_PATH);
+        self.prologue = setting(OWN_PATH, self.settings.iter());
         self
     }
+}
+
+fn setting<'a>(path: &str, settings: impl Iterator<Item = &'a (&'static str, String)>) -> String {
+    let mut text = format!("SELECT pg_catalog.set_config('search_path', {}, true)", quoted(path));
+    for (name, value) in settings {
+        text += &format!(", pg_catalog.set_config('{name}', {}, true)", quoted(value));
+    }
+    // The call's time on the database's clock.
+    text + ", pg_catalog.now()"
 }
 
 impl Limits {
