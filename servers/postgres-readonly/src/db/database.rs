@@ -109,11 +109,13 @@ impl Read {
     }
 
     /// The plan of a statement that came from outside and was admitted.
-    pub fn explained(statement: Explained, bounds: Bounds) -> Self {
-        let (setup, statement) = statement.into_parts();
+    pub fn explained(explained: Explained, bounds: Bounds) -> Self {
+        let (path, setup, statement, epilogue) = explained.into_parts();
         Self {
             statement: Cow::Owned(statement),
             setup,
+            epilogue: epilogue.to_owned(),
+            path: Some(path),
             ..Self::own("", Vec::new(), bounds)
         }
     }
@@ -131,7 +133,10 @@ impl Read {
     /// Adds a statement of ours that runs once the transaction is over, to undo what the setup left in the server process
     /// where neither ROLLBACK nor DISCARD ALL reaches.
     pub fn and_then(mut self, epilogue: String) -> Self {
-        self.epilogue = epilogue;
+        self.epilogue = match self.epilogue.is_empty() {
+            true => epilogue,
+            false => format!("{epilogue}; {}", self.epilogue),
+        };
         self
     }
 
@@ -238,6 +243,9 @@ async fn read_over(
     pool.learn(&role);
     if !role.is_harmless() && !options.allow_privileged_role {
         return Err(DbError::CanWrite(Box::new((*role).clone())));
+    }
+    if role.pooled && !read.epilogue.is_empty() {
+        return Err(DbError::SharedSession);
     }
     let mut flight = connection.read(read, options.statement_timeout, cancelled).await?;
     if flight.cancelled {

@@ -22,6 +22,11 @@ pub enum DbError {
     Wire(#[from] WireError),
     #[error("all connections to the database are in use by other calls")]
     Busy,
+    /// A pooler may hand the session to somebody else before what was left in it is undone.
+    #[error(
+        "this leaves something in the server session until the call is over, and behind a pooler that session is shared"
+    )]
+    SharedSession,
     #[error("the call was cancelled")]
     Cancelled,
     #[error("the database refused the statement: {0}")]
@@ -72,6 +77,8 @@ impl From<DbError> for ToolError {
             DbError::Busy => Self::new("busy", error.to_string())
                 .retryable()
                 .hint("try again when another call has ended"),
+            DbError::SharedSession => Self::new("shared_session", error.to_string())
+                .hint("connect to the server itself; without $1 and hypothetical indexes plans are shown here too"),
             DbError::Cancelled => Self::new("cancelled", "the call was cancelled, and its statement with it"),
             DbError::Statement(source) => statement_error(&source),
             DbError::Unproven(_) => Self::new("role_unproven", error.to_string()).retryable(),

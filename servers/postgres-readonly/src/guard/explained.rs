@@ -2,7 +2,7 @@
 
 use super::Admitted;
 
-/// The name that a statement with parameters is prepared under; DISCARD ALL takes it away with everything else.
+/// The name that a statement with parameters is prepared under.
 const PREPARED: &str = "countersign_plan";
 /// From here on EXPLAIN itself plans a statement whose parameters have no values.
 const HAS_GENERIC_PLAN: u32 = 16;
@@ -16,8 +16,13 @@ const AS_EVERYBODY: &str = "SET LOCAL max_parallel_workers_per_gather TO DEFAULT
 #[derive(Debug)]
 #[must_use]
 pub struct Explained {
+    /// The search path that the statement was judged under.
+    path: String,
+    /// Goes before it, inside its transaction.
     setup: String,
     statement: String,
+    /// Takes away what ROLLBACK leaves.
+    epilogue: &'static str,
 }
 
 /// What stands where a statement has values in its place: none, or `$1` to the last.
@@ -31,47 +36,49 @@ pub struct Parameters {
 impl Explained {
     /// Returns the EXPLAIN that plans and does not execute. With parameters it asks for the generic plan.
     pub fn planned(admitted: Admitted, parameters: Parameters) -> Self {
-        let path = path_of(&admitted);
+        let path = admitted.path().to_owned();
         let canonical = admitted.into_canonical();
-        let (setup, statement) = match parameters {
-            Parameters { count: 0, .. } => (String::new(), format!("{PLANNED}) {canonical}")),
+        let (setup, statement, epilogue) = match parameters {
+            Parameters { count: 0, .. } => (String::new(), format!("{PLANNED}) {canonical}"), ""),
             Parameters { major, .. } if major >= HAS_GENERIC_PLAN => {
-                (String::new(), format!("{PLANNED}, GENERIC_PLAN) {canonical}"))
+                (String::new(), format!("{PLANNED}, GENERIC_PLAN) {canonical}"), "")
             }
             Parameters { count, .. } => (
                 format!("; SET LOCAL plan_cache_mode = force_generic_plan; PREPARE {PREPARED} AS {canonical}"),
                 format!("{PLANNED}) EXECUTE {PREPARED} ({})", vec!["NULL"; count].join(", ")),
+                "DEALLOCATE ALL",
             ),
         };
         Self {
-            setup: format!("{path}; {AS_EVERYBODY}{setup}"),
+            path,
+            setup: format!("{AS_EVERYBODY}{setup}"),
             statement,
+            epilogue,
         }
     }
 
     /// Returns the EXPLAIN of which the first line alone is wanted, for the cost that stands in it.
     pub fn costed(admitted: Admitted) -> Self {
         Self {
-            setup: path_of(&admitted),
+            path: admitted.path().to_owned(),
+            setup: String::new(),
             statement: format!("EXPLAIN {}", admitted.into_canonical()),
+            epilogue: "",
         }
     }
 
     /// Returns the EXPLAIN that executes. What is not a read must never get here.
     pub fn run(admitted: Admitted) -> Self {
         Self {
-            setup: path_of(&admitted),
+            path: admitted.path().to_owned(),
+            setup: String::new(),
             statement: format!("{RUN} {}", admitted.into_canonical()),
+            epilogue: "",
         }
     }
 
-    /// Returns what goes before it inside its transaction, and the statement itself.
-    pub fn into_parts(self) -> (String, String) {
-        (self.setup, self.statement)
+    /// Returns the search path, what goes before the statement, the statement, and what goes after the transaction.
+    pub fn into_parts(self) -> (String, String, String, &'static str) {
+        (self.path, self.setup, self.statement, self.epilogue)
     }
-}
-
-/// The path that the statement was judged under is the one that it is planned under.
-fn path_of(admitted: &Admitted) -> String {
-    format!("SET LOCAL search_path = {}", admitted.path())
 }

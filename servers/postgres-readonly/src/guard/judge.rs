@@ -343,7 +343,7 @@ impl<'a> Judge<'a> {
             );
             match Box::pin(judge.finish()).await {
                 Ok(()) => {}
-                Err(NotAdmitted::Unknown(error)) => return Err(error.into()),
+                Err(unknown @ NotAdmitted::Unknown(_)) => return Err(unknown),
                 Err(refusal) => harmful.push((danger, refusal)),
             }
         }

@@ -42,7 +42,13 @@ pub enum NotAdmitted {
     #[error("{refusal}{}", .through.as_ref().map(|view| format!(" (through `{view}`)")).unwrap_or_default())]
     Refused { refusal: Refusal, through: Option<String> },
     #[error(transparent)]
-    Unknown(#[from] DbError),
+    Unknown(Box<DbError>),
+}
+
+impl From<DbError> for NotAdmitted {
+    fn from(error: DbError) -> Self {
+        Self::Unknown(Box::new(error))
+    }
 }
 
 impl Refusal {
@@ -98,7 +104,7 @@ impl Refusal {
 impl From<NotAdmitted> for ToolError {
     fn from(not: NotAdmitted) -> Self {
         match not {
-            NotAdmitted::Unknown(error) => error.into(),
+            NotAdmitted::Unknown(error) => (*error).into(),
             NotAdmitted::Refused { ref refusal, .. } => {
                 // Names in the message are the caller's, or the database's, own text.
                 let message = kit::text::clean(&not.to_string(), 400);

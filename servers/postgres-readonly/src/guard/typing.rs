@@ -109,7 +109,7 @@ impl Signature {
 }
 
 /// Keeps those of which `count` says most.
-fn most<'s>(all: Vec<(&'s Signature, Vec<u32>)>, count: impl Fn(&[u32]) -> usize) -> Vec<(&'s Signature, Vec<u32>)> {
+fn most(all: Vec<(&Signature, Vec<u32>)>, count: impl Fn(&[u32]) -> usize) -> Vec<(&Signature, Vec<u32>)> {
     let most = all.iter().map(|(_, wanted)| count(wanted)).max().unwrap_or(0);
     all.into_iter().filter(|(_, wanted)| count(wanted) == most).collect()
 }
@@ -489,7 +489,7 @@ impl<'a> Typing<'a> {
         };
         let operator = last(body.get("oper_name")).unwrap_or("=");
         let first = body.pointer("/subselect/node/SelectStmt/target_list/0/node/ResTarget/val");
-        let other = first.map_or(None, |node| self.types(node, 0));
+        let other = first.and_then(|node| self.types(node, 0));
         self.resolve(operator, &[self.types(subject, 0), other], true).0
     }
 
