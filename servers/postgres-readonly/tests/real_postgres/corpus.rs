@@ -3,6 +3,8 @@
 use std::fmt::Write;
 
 pub const TRAPS: &str = include_str!("corpus/traps.sql");
+/// Code tied to built-in types, which few statements can meet.
+pub const TIES: &str = include_str!("corpus/ties.sql");
 const HOSTILE: &str = include_str!("corpus/hostile.sql");
 const LEGITIMATE: &str = include_str!("corpus/legitimate.sql");
 

@@ -8,13 +8,13 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    corpus::{self, SECRETS, Statement},
+    corpus::{self, SECRETS, Statement, TIES},
     mcp::Mcp,
     oracle::{Oracle, Signals, changed, difference},
-    trapped::{COMMON_CAST, RARE_CASTS, Trapped},
+    trapped::{COMMON_CAST, Trapped},
 };
 
-const FLAGS: [&str; 3] = ["--allow-privileged-role", "--statement-timeout-ms", "500"];
+const FLAGS: [&str; 3] = ["--allow-privileged-role", "--statement-timeout-ms", "300"];
 /// The statement's own time, what the server waits longer than that, and room for a machine that is busy with tests.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// A build for tests, before the first statement about half of it.
@@ -83,7 +83,7 @@ impl Run {
         {
             let category = batch.first().unwrap().category;
             let casts = match category {
-                "tied" => Some(RARE_CASTS),
+                "tied" => Some(TIES),
                 "implicit" => Some(COMMON_CAST),
                 _ => None,
             };

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use crate::{
-    corpus::{self, Statement},
+    corpus::{self, Statement, TIES},
     mcp::{self, Mcp},
     scene::READER,
-    trapped::{RARE_CASTS, Trapped},
+    trapped::Trapped,
 };
 
 /// Of a hundred statements, so many may be refused; each refusal says why and what to write instead.
@@ -38,7 +38,7 @@ async fn diagnostic_statements_are_answered_among_the_traps() {
         "{refused} refused"
     );
     // A superuser made casts between built-in types that run code: what could meet one is refused, not more.
-    assert!(scene.tie(RARE_CASTS).await);
+    assert!(scene.tie(TIES).await);
     let refused = self::refused(&scene, &statements).await;
     assert!(
         refused * 100 <= statements.len() * MAX_REFUSED_PERCENT_TIED,

@@ -105,7 +105,10 @@ impl Oracle {
         let until = Instant::now() + SETTLES_WITHIN;
         loop {
             let now = self.look().await;
-            let unsettled = changed(before, &now);
+            let mut unsettled = changed(before, &now);
+            if before.is_empty() && now.get("left_open").is_some_and(|left| left != "null") {
+                unsettled.push("left_open".to_owned());
+            }
             let only_settling = unsettled.iter().all(|kind| SETTLING.contains(&kind.as_str()));
             if unsettled.is_empty() || !only_settling || Instant::now() > until {
                 return now;

@@ -9,12 +9,7 @@ use crate::{
     corpus::{Places, TRAPS},
 };
 
-/// Casts that few statements can meet, and one that every statement with a number can.
-pub const RARE_CASTS: &str = "
-    CREATE CAST (macaddr AS inet) WITH FUNCTION public.evil_macaddr_to_inet(macaddr) AS IMPLICIT;
-    CREATE CAST (date AS int) WITH FUNCTION public.evil_date_to_int(date) AS ASSIGNMENT;
-    CREATE CAST (inet AS bigint) WITH FUNCTION public.evil_inet_to_bigint(inet);
-    CREATE CAST (point AS text) WITH FUNCTION public.evil_point_to_text(point) AS IMPLICIT";
+/// A cast that every statement with a number can meet.
 pub const COMMON_CAST: &str =
     "CREATE CAST (int AS interval) WITH FUNCTION public.evil_int_to_interval(int) AS IMPLICIT";
 

@@ -14,9 +14,9 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::{
     cluster::Pg,
-    corpus::{self, SECRETS},
+    corpus::{self, SECRETS, TIES},
     oracle::{Oracle, Signals, changed},
-    trapped::{COMMON_CAST, RARE_CASTS, Trapped},
+    trapped::{COMMON_CAST, Trapped},
 };
 
 /// Every so many statements of the corpus are run. All of them with POSTGRES_READONLY_WHOLE_CORPUS, in some minutes.
@@ -62,10 +62,7 @@ async fn the_oracle_sees_the_harm_where_nothing_guards() {
             "row_security" => "owner",
             _ => "postgres",
         };
-        if ["tied", "implicit"].contains(&statement.category)
-            && scene.tie(RARE_CASTS).await
-            && scene.tie(COMMON_CAST).await
-        {
+        if ["tied", "implicit"].contains(&statement.category) && scene.tie(TIES).await && scene.tie(COMMON_CAST).await {
             before = oracle.look_closely(&Signals::new()).await;
         }
         let attacker = attacker(&scene, role).await;

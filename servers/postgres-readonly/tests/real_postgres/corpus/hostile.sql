@@ -660,6 +660,107 @@ SELECT count(*) FROM public.pairs GROUP BY GROUPING SETS ((p), ())
 WITH RECURSIVE r (p) AS (SELECT p FROM public.pairs UNION SELECT p FROM r) SELECT * FROM r
 WITH RECURSIVE r (p) AS (SELECT p FROM public.pairs UNION ALL SELECT p FROM r) CYCLE p SET c USING path SELECT * FROM r LIMIT 5
 SELECT lead(id) OVER (ORDER BY p RANGE UNBOUNDED PRECEDING) FROM public.pairs
+--# renamed
+SELECT b FROM public.pairs t (a, b) ORDER BY b
+SELECT b FROM public.pairs AS t (a, b) GROUP BY b
+SELECT DISTINCT b FROM pairs t (a, b)
+SELECT b::int FROM public.pairs t (a, b)
+SELECT y FROM (public.pairs a CROSS JOIN public.tenants t) AS j (x, y) ORDER BY y
+SELECT j FROM (public.pairs a CROSS JOIN public.tenants t) AS j ORDER BY j
+WITH c (a, b) AS (SELECT * FROM public.pairs) SELECT b FROM c ORDER BY b
+WITH c (a, b) AS (SELECT id, p FROM public.pairs) SELECT b FROM c ORDER BY b
+SELECT u FROM public.pairs JOIN public.tenants USING (id) AS u ORDER BY u
+SELECT d FROM public.odd t (a, b, d) WHERE d = 'x'
+SELECT satisfies_hash_partition('public.parted'::regclass, 2, 0, 1)
+SELECT pg_get_partkeydef('public.parted'::regclass)
+SELECT pg_get_expr(relpartbound, oid), pg_get_partition_constraintdef(oid) FROM pg_class WHERE relispartition
+SELECT pg_get_statisticsobjdef_expressions(oid), pg_get_statisticsobjdef(oid) FROM pg_statistic_ext
+SELECT pg_get_indexdef(indexrelid) FROM pg_index
+SELECT * FROM pg_stats_ext_exprs
+SELECT * FROM public.pgstattuple('public.indexed'), public.pgstatindex('public.indexed_expr_idx')
+SELECT public.bt_index_check('public.indexed_expr_idx'::regclass)
+SELECT * FROM public.pgrowlocks('public.indexed')
+SELECT * FROM public.verify_heapam('public.indexed')
+SELECT row_security_active('public.guarded'), pg_relation_is_updatable('public.evil_view', true), pg_column_is_updatable('public.evil_view', 1::smallint, true)
+SELECT * FROM information_schema.tables
+SELECT * FROM information_schema.columns WHERE table_schema = 'public'
+SELECT * FROM information_schema.views
+SELECT * FROM pg_views WHERE schemaname = 'public'
+SELECT * FROM pg_indexes
+SELECT * FROM pg_publication_tables
+SELECT * FROM pg_partition_tree('public.parted')
+SELECT pg_get_viewdef(oid) FROM pg_class WHERE relkind = 'v' AND oid > 16384
+SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prokind = 'f' AND prolang <> 13
+SELECT pg_get_ruledef(oid) FROM pg_rewrite WHERE oid > 16384
+SELECT pg_get_constraintdef(oid) FROM pg_constraint
+SELECT pg_get_triggerdef(oid) FROM pg_trigger
+SELECT pg_identify_object(classid, objid, objsubid), pg_describe_object(classid, objid, objsubid) FROM pg_depend WHERE objid > 16384
+SELECT public.body_column()
+SELECT public.body_operator('x')
+SELECT public.body_alias()
+SELECT public.same(p, p) FROM public.pairs
+SELECT public.same(1, 2)
+SELECT public.same('(1,2)'::public.pair, '(1,2)')
+SELECT public.same(ARRAY['(1,2)'::public.pair], ARRAY['(1,2)'::public.pair])
+SELECT public.returns_pair()
+SELECT public.returns_pair()::int
+SELECT x FROM public.returns_pair() x (a, b) ORDER BY x
+SELECT x FROM public.returns_rows() x ORDER BY x
+SELECT x FROM public.returns_rows() x (a, b) ORDER BY b
+SELECT b FROM public.returns_rows() x (a, b) ORDER BY b
+SELECT b FROM public.view_of_pairs x (a, b) ORDER BY b
+SELECT ROW(1, b)::text FROM public.view_of_pairs x (a, b) GROUP BY 1, b
+SELECT json_agg(b ORDER BY b) FROM public.view_of_pairs x (a, b)
+SELECT public.id(b) FROM public.pairs x (a, b) ORDER BY 1
+SELECT b = c FROM public.pairs x (a, b), public.pairs y (d, c)
+SELECT max(b) FROM public.pairs x (a, b)
+SELECT (SELECT b FROM public.pairs x (a, b) LIMIT 1) = (SELECT b FROM public.pairs x (a, b) LIMIT 1)
+SELECT (jsonb_populate_record(NULL::public.plain, '{"a":1}')).a
+SELECT o.evil_of FROM public.orders AS o (a, b, c, d, e, f, g, h)
+SELECT (SELECT t.evil_of FROM (SELECT o.* FROM public.orders o) t)
+SELECT (array_agg(o))[1].evil_of FROM public.orders o
+SELECT ((array_agg(o))[1]).evil_of FROM public.orders o
+SELECT (lag(o) OVER ()).evil_of FROM public.orders o
+SELECT evil_of FROM (SELECT o FROM public.orders o) s, LATERAL (SELECT (s.o).evil_of) t
+SELECT lower(t) FROM (SELECT p AS t FROM public.pairs) x
+SELECT lower(b) FROM public.pairs x (a, b)
+SELECT lower(a) FROM (SELECT ROW(1, 2)) x (a)
+SELECT upper('a'), lower(b) FROM public.pairs x (a, b) WHERE b IS NOT NULL
+SELECT length(a) FROM public.tenants t (a, b)
+SELECT b + b FROM public.tenants t (a, b)
+SELECT a = b FROM (SELECT id, state FROM public.orders) t (a, b)
+SELECT a = b FROM public.orders t (a, x, b)
+SELECT a FROM public.orders t (a, x, b) WHERE a IN (SELECT b FROM public.orders t (q, x, b))
+SELECT a FROM public.orders t (a, x, b) WHERE a IN (b, b)
+SELECT CASE a WHEN b THEN 1 END FROM public.orders t (a, x, b)
+SELECT a <~> a FROM public.orders t (a, x, b)
+SELECT * FROM public.orders t (a, x, b) JOIN public.customers c (b, d) USING (b)
+SELECT * FROM public.orders t (a, x, b) NATURAL JOIN public.customers c (b, d)
+SELECT (a, 1) = (b, 1) FROM public.orders t (a, x, b)
+SELECT nullif(a, b) FROM public.orders t (a, x, b)
+SELECT a LIKE b FROM public.orders t (a, x, b)
+SELECT a BETWEEN b AND b FROM public.orders t (a, x, b)
+SELECT a IS DISTINCT FROM b FROM public.orders t (a, x, b)
+SELECT (SELECT 1) = (SELECT 'x'::text)
+SELECT 1 = (SELECT max(state) FROM public.orders)
+SELECT count(*) = max(state) FROM public.orders
+SELECT row_number() OVER ()::int = 'x'::text
+SELECT (jsonb '{"a":1}' ->> 'a') < 1
+SELECT ('{1}'::int[])[1] = ('{x}'::text[])[1]
+SELECT length('abc') = lower('x')
+SELECT extract(epoch FROM now())::int = version()
+SELECT x = y FROM generate_series(1, 2) x, unnest(ARRAY['a']) y
+SELECT x = y FROM (VALUES (1, 'a'::text)) v (x, y)
+SELECT a = b FROM json_to_record('{"a":1,"b":"x"}') r (a int, b text)
+SELECT ascii('x') = md5('x')
+SELECT x.* FROM (VALUES (1)) x (id) WHERE x.id = current_setting('port')
+SELECT 1 WHERE inet_server_port() = current_setting('port')
+SELECT pid = application_name FROM pg_catalog.pg_stat_activity
+SELECT (r).id = (r).of_role::text FROM (SELECT t AS r FROM public.tenants t) s
+SELECT 'a' || 'b' + 'c'::text
+SELECT c.relname || 'x' + c.relkind::text FROM pg_class c LIMIT 1
+SELECT state -> 'x' FROM public.orders LIMIT 1
+SELECT version() -> 'x'
 --# cast
 SELECT p::int FROM public.pairs
 SELECT CAST(p AS int) FROM public.pairs
@@ -1017,6 +1118,163 @@ SELECT macaddr '08:00:2b:01:02:03' << inet '10.0.0.0/8'
 SELECT coalesce(inet '10.0.0.1', macaddr '08:00:2b:01:02:03')
 SELECT inet '10.0.0.1' UNION SELECT macaddr '08:00:2b:01:02:03'
 SELECT network(m) FROM (SELECT '08:00:2b:01:02:03'::macaddr AS m) x
+SELECT current_date::int
+SELECT now()::date::int
+SELECT date(now())::int
+SELECT to_date('2026-01-01', 'YYYY-MM-DD')::int
+SELECT make_date(2026, 1, 1)::int
+SELECT x::int FROM (SELECT date '2026-01-01' AS x) s
+SELECT x::int FROM (SELECT '2026-01-01'::date) s (x)
+SELECT x::int FROM (VALUES ('2026-01-01'::date)) v (x)
+SELECT a::int FROM json_to_record('{"a":"2026-01-01"}') r (a date)
+SELECT a::int FROM jsonb_to_recordset('[{"a":"2026-01-01"}]') r (a date)
+SELECT b::int FROM xmltable('/a' PASSING ('<a>2026-01-01</a>'::xml) COLUMNS b date PATH '.') x
+SELECT (SELECT max(placed) FROM public.orders)::int
+SELECT max(placed)::int FROM orders
+SELECT (array_agg(placed))[1]::int FROM public.orders
+SELECT ((array_agg(placed))[1])::int FROM public.orders
+SELECT lag(placed) OVER ()::int FROM public.orders
+SELECT (lag(placed) OVER (ORDER BY id))::int FROM public.orders
+SELECT coalesce(placed, placed)::int FROM public.orders
+SELECT (CASE WHEN true THEN placed END)::int FROM public.orders
+SELECT greatest(placed, placed)::int FROM public.orders
+SELECT nullif(placed, NULL)::int FROM public.orders
+SELECT (o).placed::int FROM (SELECT o FROM public.orders o) s
+SELECT ((o).placed)::int FROM (SELECT o FROM public.orders o) s
+SELECT (placed + 1)::int FROM public.orders
+SELECT (date '2026-01-01' + 1)::int
+SELECT (placed - 1)::int FROM public.orders
+SELECT unnest(ARRAY[current_date])::int
+SELECT u::int FROM unnest(ARRAY['2026-01-01'::date]) u
+SELECT u::int FROM unnest('{2026-01-01}'::date[]) u
+SELECT ('{2026-01-01}'::date[])[1]::int
+SELECT ('{2026-01-01}'::date[])::int[]
+SELECT '{2026-01-01}'::date[]::int4[]
+SELECT lower(daterange('2026-01-01', '2026-02-01'))::int
+SELECT upper('[2026-01-01,2026-02-01)'::daterange)::int
+SELECT d::int FROM public.dates
+SELECT x::int FROM public.dates t (x)
+SELECT CAST(x AS int4) FROM public.dates t (x, y)
+SELECT d::pg_catalog.int4 FROM public.dates
+SELECT d::oid::int FROM public.dates
+SELECT int4(d) FROM public.dates
+SELECT d.int4 FROM public.dates d
+SELECT (d).int4 FROM public.dates
+SELECT (ARRAY[1, 2])[date '2026-01-01']
+SELECT (ARRAY[1, 2])[d] FROM public.dates
+SELECT (ARRAY[1, 2])[d:d] FROM public.dates
+SELECT ('{1,2}'::int[])[current_date]
+SELECT body_cast()
+SELECT public.body_cast()
+SELECT ROW(d)::public.plain FROM public.dates
+SELECT ROW(i, 1)::public.plain FROM public.dates
+SELECT ROW(inet '10.0.0.1', 1)::public.plain
+SELECT (inet '10.0.0.1', 1)::public.plain
+SELECT ROW(1, d)::public.plain FROM public.dates
+SELECT quote_literal(point '(1,2)')
+SELECT quote_nullable(point '(1,2)')
+SELECT point '(1,2)' || 'x'::text
+SELECT 'x'::text || point '(1,2)'
+SELECT p || 'x'::text FROM public.dates
+SELECT concat(p, 'x'), format('%s', p), p::varchar, array_to_string(ARRAY[p], ',') FROM public.dates
+SELECT quote_literal(p) FROM public.dates
+SELECT quote_literal(x) FROM public.dates t (d, x)
+SELECT length(p) FROM public.dates
+SELECT length(x) FROM public.dates t (d, x)
+SELECT length(center('<(1,2),3>'::circle))
+SELECT length(center(circle '<(1,2),3>'))
+SELECT length(point(1, 2))
+SELECT length(point(1::float8, 2::float8))
+SELECT length('(1,2)'::point + '(1,2)'::point)
+SELECT length(@@ circle '<(1,2),3>')
+SELECT length((box '((1,1),(2,2))')[0])
+SELECT upper((path '((1,1),(2,2))')::polygon::point)
+SELECT p LIKE 'x' FROM public.dates
+SELECT p ~ 'x' FROM public.dates
+SELECT p = 'x' FROM public.dates
+SELECT p < 'x' FROM public.dates
+SELECT p IN ('x', 'y') FROM public.dates
+SELECT 'x'::text = p FROM public.dates
+SELECT CASE p WHEN 'x'::text THEN 1 END FROM public.dates
+SELECT coalesce(p, 'x'::text) FROM public.dates
+SELECT p FROM public.dates UNION SELECT 'x'::text
+SELECT string_agg(p, ',') FROM public.dates
+SELECT max(p) FROM public.dates
+SELECT min(p) FROM public.dates
+SELECT string_to_array(p, ',') FROM public.dates
+SELECT regexp_replace(p, 'a', 'b') FROM public.dates
+SELECT substring(p FROM 1) FROM public.dates
+SELECT trim(p) FROM public.dates
+SELECT position('a' IN p) FROM public.dates
+SELECT overlay(p placing 'x' from 1) FROM public.dates
+SELECT p COLLATE "C" FROM public.dates
+SELECT to_tsvector(p) FROM public.dates
+SELECT md5(p), p::text::name FROM public.dates
+SELECT convert_to(p, 'UTF8') FROM public.dates
+SELECT json_object(ARRAY[p]) FROM public.dates
+SELECT jsonb_build_object(p, 1) FROM public.dates
+SELECT json_object_agg(p, 1) FROM public.dates
+SELECT current_setting(p) FROM public.dates
+SELECT xmlelement(name a, p) FROM public.dates
+SELECT xmlparse(content p) FROM public.dates
+SELECT xmlserialize(content '<a/>'::xml AS text), xmlconcat('<a/>', NULL) FROM public.dates
+SELECT * FROM regexp_split_to_table(point '(1,2)', ',')
+SELECT * FROM public.dates WHERE macaddr8 '08:00:2b:01:02:03:04:05'
+SELECT CASE WHEN macaddr8 '08:00:2b:01:02:03:04:05' THEN 1 END
+SELECT NOT macaddr8 '08:00:2b:01:02:03:04:05'
+SELECT true AND macaddr8(m) FROM public.dates
+SELECT count(*) FILTER (WHERE macaddr8 '08:00:2b:01:02:03:04:05')
+SELECT 1 HAVING macaddr8 '08:00:2b:01:02:03:04:05'
+SELECT macaddr8 '08:00:2b:01:02:03:04:05' IS TRUE
+SELECT 1 FROM public.dates a JOIN public.dates b ON macaddr8 '08:00:2b:01:02:03:04:05'
+SELECT host(m), network(m), abbrev(m), masklen(m) FROM public.dates
+SELECT host(x) FROM public.dates t (d, p, x)
+SELECT m << i FROM public.dates
+SELECT m = i FROM public.dates
+SELECT m - 1 FROM public.dates
+SELECT set_masklen(m, 8) FROM public.dates
+SELECT inet_merge(m, i) FROM public.dates
+SELECT coalesce(i, m) FROM public.dates
+SELECT * FROM (SELECT m FROM public.dates) a JOIN (SELECT i AS m FROM public.dates) b USING (m)
+SELECT m IN (SELECT i FROM public.dates) FROM public.dates
+SELECT m IN (i, i) FROM public.dates
+SELECT m BETWEEN i AND i FROM public.dates
+SELECT max(m) FROM public.dates
+SELECT max(trunc(m)) FROM public.dates
+SELECT count(*) OVER (ORDER BY at RANGE BETWEEN 5 PRECEDING AND CURRENT ROW) FROM public.events
+SELECT count(*) OVER w FROM public.events WINDOW w AS (ORDER BY at RANGE 5 PRECEDING)
+SELECT p FROM public.dates ORDER BY p
+SELECT x FROM public.dates t (d, x) ORDER BY x
+SELECT DISTINCT p FROM public.dates
+SELECT p FROM public.dates GROUP BY p
+SELECT count(DISTINCT p) FROM public.dates
+SELECT point '(1,2)' AS a UNION SELECT point '(1,2)'
+SELECT DISTINCT point(1, 2)
+SELECT DISTINCT center(circle '<(1,2),3>') FROM public.tenants
+SELECT * FROM public.dates ORDER BY 2
+SELECT DISTINCT * FROM public.dates
+SELECT DISTINCT x FROM public.dates x
+SELECT ROW(p) = ROW(p) FROM public.dates
+SELECT ARRAY[p] = ARRAY[p] FROM public.dates
+SELECT ARRAY[p] @> ARRAY[p] FROM public.dates
+SELECT array_position(ARRAY[p], p) FROM public.dates
+SELECT array_remove(ARRAY[p], p) FROM public.dates
+SELECT a = b FROM public.dates a, public.dates b
+SELECT record_eq(a, b) FROM public.dates a, public.dates b
+SELECT hash_record(a) FROM public.dates a
+SELECT hash_array(ARRAY[p]) FROM public.dates
+SELECT rank() OVER (ORDER BY p) FROM public.dates
+SELECT array_agg(p ORDER BY p) FROM public.dates
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY p) FROM public.dates
+SELECT greatest(p, p) FROM public.dates
+WITH RECURSIVE r (p) AS (SELECT p FROM public.dates UNION SELECT p FROM r) SELECT * FROM r
+SELECT max(ARRAY[p]) FROM public.dates
+SELECT p <# p FROM public.dates
+SELECT width_bucket(p, ARRAY[p]) FROM public.dates
+SELECT json_agg(x ORDER BY x) FROM public.dates x
+SELECT public.same(ARRAY[p], ARRAY[p]) FROM public.dates
+SELECT public.same(ROW(p), ROW(p)) FROM public.dates
+SELECT public.same(a, a) FROM public.dates a
 --# implicit
 SELECT date_trunc('hour', 1)
 SELECT now() + 5

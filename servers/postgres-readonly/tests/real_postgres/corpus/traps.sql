@@ -327,8 +327,23 @@ CREATE TABLE public.not_null_by_function (id int);
 INSERT INTO public.not_null_by_function VALUES (1);
 ALTER TABLE public.not_null_by_function ADD COLUMN added int DEFAULT public.evil_immutable(13);
 
--- Other servers.
+-- Bodies that are text, whose names mean what the caller's search path says, and types that come out of them.
+SET ROLE owner;
+CREATE FUNCTION public.body_column() RETURNS int LANGUAGE sql STABLE AS 'SELECT max(o.evil_of) FROM public.orders o';
+CREATE FUNCTION public.body_operator(text) RETURNS bool LANGUAGE sql STABLE AS 'SELECT bool_or(t.id = $1) FROM public.tenants t';
+CREATE FUNCTION public.body_alias() RETURNS text LANGUAGE sql STABLE AS 'SELECT max(b::text) FROM (SELECT b FROM public.pairs t (a, b) ORDER BY b) s';
+CREATE FUNCTION public.same(anyelement, anyelement) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 = $2';
+CREATE FUNCTION public.id(anyelement) RETURNS anyelement LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE FUNCTION public.returns_pair() RETURNS public.pair LANGUAGE sql IMMUTABLE AS 'SELECT ROW(1, 2)::public.pair';
+CREATE FUNCTION public.returns_rows() RETURNS SETOF public.pairs LANGUAGE sql STABLE AS 'SELECT * FROM public.pairs';
+CREATE VIEW public.view_of_pairs AS SELECT id, p FROM public.pairs;
+CREATE TYPE public.plain AS (a bigint, b int);
+CREATE TABLE public.dates (d date, p point, m macaddr, i inet);
+INSERT INTO public.dates VALUES ('2026-01-01', '(1,2)', '08:00:2b:01:02:03', '10.0.0.1');
+CREATE FUNCTION public.body_cast() RETURNS int LANGUAGE sql STABLE AS 'SELECT d FROM public.dates';
 RESET ROLE;
+
+-- Other servers.
 CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '@PORT@', dbname 'postgres', use_remote_estimate 'true', application_name 'sprung_foreign');
 CREATE USER MAPPING FOR PUBLIC SERVER loop OPTIONS (user 'postgres', password_required 'false', password 'swordfish');
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
