@@ -46,7 +46,7 @@ impl Opening {
     /// For a session that is ours only while a transaction is open: everything is set inside it, and nothing outside.
     pub fn pooled(options: &Options, limits: &Limits) -> Self {
         let ms = |time: std::time::Duration| time.as_millis().max(1).to_string();
-        let mut settings = vec![
+        let settings = vec![
             // Another client may have left its SET ROLE.
             ("role", "none".to_owned()),
             ("statement_timeout", ms(options.statement_timeout)),
