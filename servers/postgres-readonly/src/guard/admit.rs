@@ -210,7 +210,8 @@ impl Path {
         let mut known = None;
         for own in &self.own {
             let inside = reached.used_inside.iter().any(|name| own.harmful.contains_key(name));
-            if inside || uses.columns.iter().any(|column| own.by_column.contains_key(column)) {
+            let mut columns = uses.columns.iter().chain(&reached.columns_inside);
+            if inside || columns.any(|column| own.by_column.contains_key(column)) {
                 continue;
             }
             let named = uses.names().filter_map(|name| own.harmful.get(name));

@@ -14,7 +14,7 @@ use super::{
     lists,
     objects::{Class, Danger, Described, Function, Need, Object, Operator, Relation, Type, Usage},
     syntax::{self, Purpose},
-    typing::{self, Cast, Known, Parameters},
+    typing::{self, Body, Cast, Known},
     uses::{Name, UNWRITTEN, Uses},
 };
 use crate::db::DbError;
@@ -57,8 +57,9 @@ type Via = Option<Arc<str>>;
 pub(super) struct Reached {
     /// The names that it writes.
     pub found: BTreeMap<Wanted, Found>,
-    /// Functions and operators that bodies which it runs name without a schema.
+    /// Functions and operators that bodies which it runs name without a schema, and columns.
     pub used_inside: BTreeSet<String>,
+    pub columns_inside: BTreeSet<String>,
 }
 
 /// A text of the catalog.
@@ -67,7 +68,7 @@ struct Pending {
     text: String,
     /// Parameters of the function whose body it is, where the catalog has only its text. Of every other text the catalog
     /// says what it depends on, implicit casts and overloads that were chosen among them.
-    body_of: Option<Vec<(Option<String>, u32)>>,
+    body_of: Option<Body>,
 }
 
 impl Pending {
@@ -92,6 +93,7 @@ pub(super) struct Judge<'a> {
     tied: bool,
     /// Functions and operators that bodies which it runs name without a schema.
     used_inside: BTreeSet<String>,
+    columns_inside: BTreeSet<String>,
 }
 
 impl<'a> Judge<'a> {
@@ -107,6 +109,7 @@ impl<'a> Judge<'a> {
             written: false,
             tied: false,
             used_inside: BTreeSet::new(),
+            columns_inside: BTreeSet::new(),
         }
     }
 
@@ -128,7 +131,8 @@ impl<'a> Judge<'a> {
         self.written = !statement.facts().relations_written.is_empty();
         self.columns = Some(uses);
         let found = self.names(statement, uses, &None).await?;
-        self.unnamed(statement.tree(), uses, &found, &[], &None).await?;
+        self.unnamed(statement.tree(), uses, &found, &Body::default(), &None)
+            .await?;
         // Relations that the statement names come first, while its own columns are what counts.
         self.relations().await?;
         self.columns = None;
@@ -137,6 +141,7 @@ impl<'a> Judge<'a> {
         Ok(Reached {
             found,
             used_inside: self.used_inside,
+            columns_inside: self.columns_inside,
         })
     }
 
@@ -221,12 +226,13 @@ impl<'a> Judge<'a> {
         let statement = Statement::parse(&pending.text).map_err(|error| refused(Refusal::Text(error), &via))?;
         syntax::check(&statement, Purpose::Read).map_err(|refusal| refused(refusal, &via))?;
         let uses = Uses::of(statement.tree());
-        let Some(parameters) = pending.body_of else {
+        let Some(body) = pending.body_of else {
             return self.built_in(&statement, &uses, &via).await;
         };
         let found = self.names(&statement, &uses, &via).await?;
         self.used_inside.extend(uses.names().map(str::to_owned));
-        self.unnamed(statement.tree(), &uses, &found, &parameters, &via).await
+        self.columns_inside.extend(uses.columns.iter().cloned());
+        self.unnamed(statement.tree(), &uses, &found, &body, &via).await
     }
 
     /// Looks up every name of a statement and judges what can be judged by name alone.
@@ -322,7 +328,7 @@ impl<'a> Judge<'a> {
         tree: &Value,
         uses: &Uses,
         found: &BTreeMap<Wanted, Found>,
-        parameters: &Parameters,
+        body: &Body,
         via: &Via,
     ) -> Outcome {
         if self.tied {
@@ -353,7 +359,7 @@ impl<'a> Judge<'a> {
         let known = typing_of(self.lookup, uses, found).await?;
         let met = harmful
             .into_iter()
-            .find(|(danger, _)| meets(danger, tree, uses, &known, parameters));
+            .find(|(danger, _)| meets(danger, tree, uses, &known, body));
         match met {
             None => Ok(()),
             Some((danger, refusal)) => {
@@ -396,7 +402,10 @@ impl<'a> Judge<'a> {
             ("f", "sql") if function.has_settings => return fail("it changes settings while it runs (SET)"),
             ("f", "sql") => match (&function.source, &function.definition) {
                 (Some(source), _) => {
-                    let body_of = Some(function.parameters.clone().unwrap_or_default());
+                    let body_of = Some(Body {
+                        parameters: function.parameters.clone().unwrap_or_default(),
+                        result: Some(function.result),
+                    });
                     let text = source.clone();
                     self.texts.push((Pending { text, body_of }, via.clone()));
                 }
@@ -599,16 +608,17 @@ pub(super) async fn typing_of(
 }
 
 /// Whether a statement may meet code that is tied to what is built in.
-fn meets(danger: &Danger, tree: &Value, uses: &Uses, known: &Known, parameters: &Parameters) -> bool {
+fn meets(danger: &Danger, tree: &Value, uses: &Uses, known: &Known, body: &Body) -> bool {
     match (danger.source, danger.target) {
         (Some(source), Some(target)) => typing::may_run(
             tree,
             known,
-            parameters,
+            body,
             Cast {
                 source,
                 target,
                 implicit: danger.implicit,
+                assignment: danger.assignment,
             },
         ),
         (Some(source), None) => {
@@ -617,7 +627,7 @@ fn meets(danger: &Danger, tree: &Value, uses: &Uses, known: &Known, parameters: 
                 .iter()
                 .any(|(_, used)| Some(used) == danger.source_name.as_ref());
             // Rows, arrays and many functions over them compare by it too.
-            let compares = uses.names().any(|name| UNWRITTEN.contains(&name)) || !uses.functions.is_empty();
+            let compares = uses.unwritten || !uses.operators.is_empty() || !uses.functions.is_empty();
             (named || known.gives(source)) && (uses.sorts || compares)
         }
         (None, _) => uses.names().any(|name| name == danger.name),

@@ -92,7 +92,7 @@ const HARMFUL_STABLE: &[&str] = &[
     "multirange_recv",
     "pg_current_xact_id",
     "pg_export_snapshot",
-    // Computes constant parts of the partition's expressions, with whatever functions they call.
+    // These two compute constant parts of the partition's expressions, with whatever functions they call.
     "pg_get_partition_constraintdef",
     "pg_input_error_info",
     "pg_input_is_valid",
@@ -103,6 +103,7 @@ const HARMFUL_STABLE: &[&str] = &[
     "range_recv",
     "record_in",
     "record_recv",
+    "satisfies_hash_partition",
     "schema_to_xml",
     "schema_to_xml_and_xmlschema",
     "schema_to_xmlschema",

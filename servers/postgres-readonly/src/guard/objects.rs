@@ -44,6 +44,7 @@ pub struct Function {
     pub parts: Option<Vec<u32>>,
     pub needs: Option<Vec<Need>>,
     pub parameters: Option<Vec<(Option<String>, u32)>>,
+    pub result: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -120,6 +121,7 @@ pub struct Danger {
     pub source_name: Option<String>,
     pub target: Option<u32>,
     pub implicit: bool,
+    pub assignment: bool,
     pub functions: Option<Vec<u32>>,
 }
 

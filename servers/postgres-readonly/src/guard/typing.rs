@@ -40,6 +40,8 @@ const RECORD: u32 = 2249;
 /// any, anyelement, anyarray, anynonarray, anyenum, anyrange and their compatible kin: they take what comes.
 const POLYMORPHIC: [u32; 12] = [2276, 2283, 2277, 2776, 3500, 3831, 4537, 5077, 5078, 5079, 5080, RECORD];
 const SAME_AS_ARGUMENTS: [u32; 2] = [2283, 5077];
+/// Objects with smaller numbers came with the server.
+const FIRST_USER_OID: u32 = 16384;
 /// Frame option of a window whose offsets have types of their own.
 const FRAME_RANGE: i64 = 0x2;
 /// Combinations of argument types that are tried; beyond, anything may be.
@@ -60,8 +62,13 @@ pub struct Known {
     pub casts: Option<Vec<(u32, u32)>>,
 }
 
-/// Types of parameters that the statement's text has: those of the function whose body it is.
-pub type Parameters = [(Option<String>, u32)];
+/// What is known of a text that is a function's body.
+#[derive(Debug, Default)]
+pub struct Body {
+    pub parameters: Vec<(Option<String>, u32)>,
+    /// The type that the body's last column is made into.
+    pub result: Option<u32>,
+}
 
 /// A cast from one built-in type to another.
 #[derive(Debug, Clone, Copy)]
@@ -69,11 +76,13 @@ pub struct Cast {
     pub source: u32,
     pub target: u32,
     pub implicit: bool,
+    /// It is also used where a clause wants one type: conditions, subscripts, LIMIT, the result of a body.
+    pub assignment: bool,
 }
 
 /// Returns whether the statement `tree` may run `cast`.
-pub fn may_run(tree: &Value, known: &Known, parameters: &Parameters, cast: Cast) -> bool {
-    Typing::of(tree, known, parameters, cast, &BTreeSet::new()).meets(tree)
+pub fn may_run(tree: &Value, known: &Known, body: &Body, cast: Cast) -> bool {
+    Typing::of(tree, known, body, cast, &BTreeSet::new()).meets(tree)
 }
 
 /// Returns whether a bare operator or function name in `tree` may come to mean one of `harmful`.
@@ -82,8 +91,9 @@ pub fn may_choose(tree: &Value, known: &Known, harmful: &BTreeSet<u32>) -> bool 
         source: 0,
         target: 0,
         implicit: false,
+        assignment: false,
     };
-    Typing::of(tree, known, &[], none, harmful).meets(tree)
+    Typing::of(tree, known, &Body::default(), none, harmful).meets(tree)
 }
 
 impl Known {
@@ -119,7 +129,7 @@ struct Typing<'a> {
     cast: Cast,
     /// Expressions that columns of a name stand for; `None` is one that cannot be told.
     defined: BTreeMap<&'a str, Vec<Option<&'a Value>>>,
-    parameters: &'a Parameters,
+    body: &'a Body,
     harmful: &'a BTreeSet<u32>,
     /// Whether the cast's source, and its target, can be among the statement's values at all.
     has_source: bool,
@@ -128,20 +138,14 @@ struct Typing<'a> {
 }
 
 impl<'a> Typing<'a> {
-    fn of(
-        tree: &'a Value,
-        known: &'a Known,
-        parameters: &'a Parameters,
-        cast: Cast,
-        harmful: &'a BTreeSet<u32>,
-    ) -> Self {
+    fn of(tree: &'a Value, known: &'a Known, body: &'a Body, cast: Cast, harmful: &'a BTreeSet<u32>) -> Self {
         let mut defined: BTreeMap<&str, Vec<Option<&Value>>> = BTreeMap::new();
         walk(tree, &mut |name, body| define(name, body, &mut defined));
         let mut typing = Self {
             known,
             cast,
             defined,
-            parameters,
+            body,
             harmful,
             has_source: true,
             has_target: true,
@@ -154,9 +158,18 @@ impl<'a> Typing<'a> {
     }
 
     fn meets(&self, tree: &'a Value) -> bool {
-        let mut may = false;
+        let mut may = self.results_in_it(tree);
         walk(tree, &mut |name, body| may = may || self.runs(name, body));
         may
+    }
+
+    /// Whether the columns of a body are made into the function's result by the cast. Of a result that is a row only that
+    /// is known.
+    fn results_in_it(&self, tree: &'a Value) -> bool {
+        let Some(result) = self.body.result else { return false };
+        let is_row = result >= FIRST_USER_OID || POLYMORPHIC.contains(&result);
+        let wanted = self.cast.assignment && (is_row || result == self.cast.target);
+        wanted && rows(tree).iter().flatten().any(|node| self.can_be_source(node))
     }
 
     /// Returns every type that a value in the statement can have: of columns, literals, parameters and written types, and
@@ -165,7 +178,8 @@ impl<'a> Typing<'a> {
         let mut types = BTreeSet::from([BOOL, INT4, INT8, NUMERIC, TEXT, UNKNOWN, RECORD]);
         types.extend(self.known.columns.iter().flatten().map(|(_, oid)| *oid));
         types.extend(self.known.types.iter().flatten().map(|(_, oid)| *oid));
-        types.extend(self.parameters.iter().map(|(_, oid)| *oid));
+        types.extend(VALUE_FUNCTIONS);
+        types.extend(self.body.parameters.iter().map(|(_, oid)| *oid));
         loop {
             let before = types.len();
             for (element, array, ..) in self.known.kinds.iter().flatten().filter(|kind| kind.1 != 0) {
@@ -201,7 +215,7 @@ impl<'a> Typing<'a> {
     /// Whether this node itself, not what is in it, may run the cast.
     fn runs(&self, name: &str, body: &'a Value) -> bool {
         let wants = |target: u32, keys: &[&str]| {
-            self.cast.implicit
+            self.cast.assignment
                 && self.cast.target == target
                 && keys
                     .iter()
@@ -219,7 +233,7 @@ impl<'a> Typing<'a> {
             "CoalesceExpr" | "MinMaxExpr" => self.unifies(&list(body, "args")),
             "AArrayExpr" => self.unifies(&list(body, "elements")),
             "BoolExpr" => {
-                self.cast.implicit
+                self.cast.assignment
                     && self.cast.target == BOOL
                     && list(body, "args").iter().any(|node| self.can_be_source(node))
             }
@@ -242,10 +256,15 @@ impl<'a> Typing<'a> {
                     .into_iter()
                     .filter_map(|key| body.get(key))
                     .filter(|node| !node.is_null());
-                self.cast.implicit
+                self.cast.assignment
                     && (range || self.cast.target == INT8)
                     && offsets.into_iter().any(|node| self.can_be_source(node))
             }
+            // Text is wanted inside these, and what else is not followed.
+            _ if name.starts_with("Xml") || name.starts_with("Json") || name == "RangeTableFunc" => wants(
+                TEXT,
+                &["args", "named_args", "expr", "docexpr", "rowexpr", "formatted_expr"],
+            ),
             _ => false,
         }
     }
@@ -266,6 +285,10 @@ impl<'a> Typing<'a> {
         let (Some(r#type), Some(argument)) = (body.get("type_name"), body.get("arg")) else {
             return false;
         };
+        // A row is cast field by field.
+        if let Some(row) = argument.pointer("/node/RowExpr") {
+            return list(row, "args").iter().any(|node| self.can_be_source(node));
+        }
         let targets = self.of_name(r#type, false);
         if !can_be(&targets, self.cast.target) {
             return false;
@@ -370,7 +393,14 @@ impl<'a> Typing<'a> {
         }
         let (mut runs, mut results) = (false, BTreeSet::new());
         for combination in combinations(&sets) {
-            for (signature, needs_cast) in self.chosen(candidates, &combination, binary) {
+            // Schemas of the role's path may be left out of it, and their candidates with them.
+            let built_in: Vec<&Signature> = candidates
+                .iter()
+                .copied()
+                .filter(|signature| signature.code < FIRST_USER_OID)
+                .collect();
+            let chosen = self.chosen(candidates, &combination, binary);
+            for (signature, needs_cast) in chosen.into_iter().chain(self.chosen(&built_in, &combination, binary)) {
                 runs |= needs_cast || self.harmful.contains(&signature.code);
                 results.insert(signature.result);
             }
@@ -638,10 +668,12 @@ impl<'a> Typing<'a> {
                     .get("number")
                     .and_then(Value::as_u64)
                     .and_then(|number| usize::try_from(number).ok())?;
-                self.parameters
+                self.body
+                    .parameters
                     .get(number.checked_sub(1)?)
                     .and_then(|(_, oid)| one(*oid))
             }
+            "SqlvalueFunction" => Some(BTreeSet::from(VALUE_FUNCTIONS)),
             "RowExpr" => one(RECORD),
             "GroupingFunc" => one(INT4),
             "CollateClause" | "NamedArgExpr" => self.types(body.get("arg")?, depth),
@@ -660,7 +692,8 @@ impl<'a> Typing<'a> {
                 .map(|(_, oid)| *oid),
         );
         all.extend(
-            self.parameters
+            self.body
+                .parameters
                 .iter()
                 .filter(|(known, _)| known.as_deref() == Some(name))
                 .map(|(_, oid)| *oid),
@@ -691,6 +724,8 @@ impl<'a> Typing<'a> {
     }
 }
 
+/// What CURRENT_DATE, CURRENT_USER and their like give: date, time, timetz, timestamp, timestamptz, name.
+const VALUE_FUNCTIONS: [u32; 6] = [1082, 1083, 1266, 1114, 1184, 19];
 const KIND_NULLIF: i64 = 6;
 const KIND_ANY: i64 = 2;
 const KIND_ALL: i64 = 3;
@@ -942,8 +977,9 @@ mod tests {
             source,
             target,
             implicit,
+            assignment: implicit,
         };
-        may_run(statement.tree(), &known(), &[], cast)
+        may_run(statement.tree(), &known(), &Body::default(), cast)
     }
 
     #[test]

@@ -132,7 +132,8 @@ impl Uses {
         let true_at = |key: &str| fields.get(key) == Some(&Value::Bool(true));
         self.sorts |= fields.contains_key("MinMaxExpr");
         self.sorts |= sorting.iter().any(|key| filled(key)) || is_set_operation || true_at("agg_distinct");
-        self.star |= true_at("is_natural");
+        // A list of names behind an alias gives columns other names: none of the relation's own says then what is read.
+        self.star |= true_at("is_natural") || (fields.contains_key("aliasname") && filled("colnames"));
         let comparing = ["CaseExpr", "SubLink", "RowExpr", "RangeTableFunc", "JoinExpr"];
         let between = name(fields.get("name")).is_some_and(|(_, name)| name.contains("BETWEEN"));
         self.unwritten |= between || comparing.iter().any(|node| fields.contains_key(*node));

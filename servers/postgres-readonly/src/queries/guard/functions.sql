@@ -14,6 +14,7 @@ SELECT p.oid,
                       WHEN 'sql' THEN CASE WHEN to_jsonb(p) ->> 'prosqlbody' IS NULL THEN p.prosrc END END AS source,
        CASE WHEN l.lanname = 'sql' AND to_jsonb(p) ->> 'prosqlbody' IS NOT NULL THEN pg_get_functiondef(p.oid) END AS definition,
        pg_get_expr(p.proargdefaults, 0) AS defaults,
+       p.prorettype AS result,
        (SELECT jsonb_agg(jsonb_build_array(nullif(p.proargnames[a.place], ''), a.type::bigint) ORDER BY a.place)
         FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY a (type, place)) AS parameters,
        -- What an aggregate is made of.
