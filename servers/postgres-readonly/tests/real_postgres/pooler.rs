@@ -189,3 +189,36 @@ async fn behind_a_pooler_other_clients_sessions_are_left_alone() {
         mcp.end().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_pooler_nothing_is_prepared_or_pretended_in_a_shared_session() {
+    let (cluster, admin) = with_reader().await;
+    admin.batch_execute("CREATE EXTENSION hypopg").await.unwrap();
+    let pooler = Pooler::start(&cluster, "").await;
+    let mut mcp = Mcp::start(&pooler.dsn(), &[]).await;
+    let sql = "SELECT * FROM public.orders WHERE state = 'x'";
+    let plan = mcp.ok("explain", json!({"sql": sql})).await;
+    assert!(
+        plan["text"].as_str().unwrap().starts_with("Seq Scan on public.orders"),
+        "{plan:#}"
+    );
+    let wanted = json!([{"table": "public.orders", "columns": ["state"]}]);
+    for arguments in [
+        json!({"sql": "SELECT * FROM public.orders WHERE state = $1"}),
+        json!({"sql": sql, "hypothetical_indexes": wanted}),
+    ] {
+        assert_eq!(mcp.refused("explain", arguments).await["code"], "shared_session");
+    }
+    mcp.ok("index_health", json!({"queries": [sql]})).await;
+    // Both transactions are open at once, so each client is on a server connection of its own.
+    for client in [&pooler.client().await, &pooler.client().await] {
+        client.batch_execute("BEGIN").await.unwrap();
+        for left in [
+            "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'countersign%'",
+            "SELECT count(*) FROM hypopg()",
+        ] {
+            let row = client.query_one(left, &[]).await.unwrap();
+            assert_eq!(row.get::<_, i64>(0), 0, "{left}");
+        }
+    }
+}
