@@ -17,7 +17,7 @@ pub(crate) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Option<H
     );
     let usage = &connections.value;
     let nothing_waits =
-        blocking.value.waiters_total == 0 && blocking.value.trees.is_empty() && ddl.value.relations.is_empty();
+        blocking.value.waiters_total == 0 && blocking.value.trees.is_empty() && ddl.value.ddl_queues.is_empty();
     if !nothing_waits || usage.used_pct >= thresholds.saturated_used_pct {
         return None;
     }

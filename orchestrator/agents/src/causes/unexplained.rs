@@ -52,10 +52,10 @@ fn observations(telemetry: &Telemetry) -> Vec<Signal> {
             ));
         }
     }
-    if let Some(ddl) = telemetry.ddl.as_ref().filter(|ddl| !ddl.value.relations.is_empty()) {
+    if let Some(ddl) = telemetry.ddl.as_ref().filter(|ddl| !ddl.value.ddl_queues.is_empty()) {
         seen.push(signal(
             &ddl.id,
-            format!("{} DDL statements wait", ddl.value.relations.len()),
+            format!("{} DDL statements wait", ddl.value.ddl_queues.len()),
         ));
     }
     if let Some(connections) = &telemetry.connections {
