@@ -6,8 +6,10 @@ demo: deps
 	cargo build --locked --bins
 	target/debug/orchestrator demo $(DEMO_ARGS)
 
+# PostgreSQL's own regression suite is a part of the tests where it can be had; without it they say so and go on.
 # The negative control comes first: it builds an executor whose guard is off, and the build after it replaces that one.
 test: deps
+	-./servers/postgres-readonly/tests/fetch-regression-suite
 	cargo test --locked --workspace --features executor/danger --test executor danger::
 	cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace --no-fail-fast
