@@ -23,6 +23,7 @@ use crate::db::Database;
 const PG_CATALOG: &str = "pg_catalog";
 /// Bound on a statement's parse tree, packed: about an IN list of 7 000 numbers, or 1 600 conditions.
 const MAX_PACKED_BYTES: usize = 100_000;
+const MAX_ITEMS: usize = 8000;
 
 /// The role's search path: pg_catalog first, then its own schemas.
 #[derive(Debug, Default)]
@@ -70,6 +71,11 @@ pub async fn admit_planned(
 
 async fn judged(sql: &str, lookup: Lookup<'_>, purpose: Purpose) -> Result<Admitted, NotAdmitted> {
     let direct = |refusal| refused(refusal, &None);
+    // Lists take the most memory of all while they are parsed, so they are looked at before.
+    let items = sql.bytes().filter(|byte| *byte == b',').count();
+    if items > MAX_ITEMS {
+        return Err(direct(Refusal::Items(items)));
+    }
     let statement = Statement::parse_within(sql, MAX_PACKED_BYTES).map_err(|error| direct(Refusal::Text(error)))?;
     syntax::check(&statement, purpose).map_err(direct)?;
     let builtins = lookup.builtins().await?;

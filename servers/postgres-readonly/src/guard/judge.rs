@@ -628,7 +628,12 @@ fn meets(danger: &Danger, tree: &Value, uses: &Uses, known: &Known, body: &Body)
                 .any(|(_, used)| Some(used) == danger.source_name.as_ref());
             // Rows, arrays and many functions over them compare by it too.
             let compares = uses.unwritten || !uses.operators.is_empty() || !uses.functions.is_empty();
-            (named || known.gives(source)) && (uses.sorts || compares)
+            let used = match danger.kind.as_str() {
+                // Support functions across types; comparisons across types need an operator, which is judged itself.
+                "operator family" => uses.frames,
+                _ => uses.sorts || compares,
+            };
+            used && (named || typing::may_have(tree, known, body, source))
         }
         (None, _) => uses.names().any(|name| name == danger.name),
     }

@@ -10,6 +10,8 @@ use crate::db::DbError;
 pub enum Refusal {
     #[error("{0}")]
     Text(sql_facts::ParseError),
+    #[error("it lists some {0} items, more than 8000")]
+    Items(usize),
     #[error("`{0}` is not a read")]
     Kind(String),
     #[error("`{0}` stands inside the statement")]
@@ -55,6 +57,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Text(error) => error.code(),
+            Self::Items(_) => "statement_too_complex",
             Self::Kind(_) => "kind",
             Self::Nested(_) => "nested_statement",
             Self::RowLock => "row_lock",
@@ -73,7 +76,8 @@ impl Refusal {
     fn allowed(&self) -> &'static str {
         match self {
             Self::Text(_) => "exactly one statement that PostgreSQL's grammar accepts, at most 64 KiB",
-            Self::Kind(_)
+            Self::Items(_)
+            | Self::Kind(_)
             | Self::Nested(_)
             | Self::Writes(_)
             | Self::RowLock

@@ -56,7 +56,7 @@ pub struct Known {
     pub functions: Option<Vec<Signature>>,
     pub operators: Option<Vec<Signature>>,
     pub types: Option<Vec<(String, u32)>>,
-    /// Type, array of it, category, whether it is preferred in its category.
+    /// Element, array or other type that holds it (those without a category), category, whether it is preferred there.
     pub kinds: Option<Vec<(u32, u32, String, bool)>>,
     /// Implicit casts.
     pub casts: Option<Vec<(u32, u32)>>,
@@ -96,13 +96,15 @@ pub fn may_choose(tree: &Value, known: &Known, harmful: &BTreeSet<u32>) -> bool 
     Typing::of(tree, known, &Body::default(), none, harmful).meets(tree)
 }
 
-impl Known {
-    /// Returns every type that a column, a function or an operator of the statement can give.
-    pub fn gives(&self, oid: u32) -> bool {
-        let results = self.functions.iter().chain(&self.operators).flatten();
-        self.columns.iter().flatten().any(|(_, found)| *found == oid)
-            || results.into_iter().any(|found| found.result == oid)
-    }
+/// Returns whether any value in the statement `tree` can have the type `oid`.
+pub fn may_have(tree: &Value, known: &Known, body: &Body, oid: u32) -> bool {
+    let none = Cast {
+        source: oid,
+        target: oid,
+        implicit: false,
+        assignment: false,
+    };
+    Typing::of(tree, known, body, none, &BTreeSet::new()).has_source
 }
 
 impl Signature {
@@ -182,9 +184,12 @@ impl<'a> Typing<'a> {
         types.extend(self.body.parameters.iter().map(|(_, oid)| *oid));
         loop {
             let before = types.len();
-            for (element, array, ..) in self.known.kinds.iter().flatten().filter(|kind| kind.1 != 0) {
-                if types.contains(array) || types.contains(element) {
-                    types.extend([*element, *array]);
+            for (element, whole, category, _) in self.known.kinds.iter().flatten().filter(|kind| kind.1 != 0) {
+                if types.contains(whole) {
+                    types.insert(*element);
+                } else if !category.is_empty() && types.contains(element) {
+                    // ARRAY[…] makes an array of anything; nothing makes a point of numbers but a function.
+                    types.insert(*whole);
                 }
             }
             let casts = self.known.casts.iter().flatten().filter(|cast| types.contains(&cast.0));

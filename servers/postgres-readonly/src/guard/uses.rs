@@ -22,6 +22,8 @@ pub struct Uses {
     pub star: bool,
     /// Something is sorted, grouped or made distinct.
     pub sorts: bool,
+    /// A window's frame is bounded by offsets.
+    pub frames: bool,
     /// An operator is used that is not written.
     pub unwritten: bool,
     /// Functions and operators with a call of which no argument is plainly a column, so that the planner might compute it.
@@ -130,6 +132,8 @@ impl Uses {
         ];
         let is_set_operation = fields.get("larg").is_some_and(|side| !side.is_null()) && fields.contains_key("all");
         let true_at = |key: &str| fields.get(key) == Some(&Value::Bool(true));
+        let given = |key: &str| fields.get(key).is_some_and(|value| !value.is_null());
+        self.frames |= given("start_offset") || given("end_offset");
         self.sorts |= fields.contains_key("MinMaxExpr");
         self.sorts |= sorting.iter().any(|key| filled(key)) || is_set_operation || true_at("agg_distinct");
         // A list of names behind an alias gives columns other names: none of the relation's own says then what is read.

@@ -26,6 +26,8 @@ async fn with_shop() -> (Cluster, Pg) {
         )
         .await
         .unwrap();
+    // The table's counters are evidence, and a session tells them late.
+    admin.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
     (cluster, admin)
 }
 

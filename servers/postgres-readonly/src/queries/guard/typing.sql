@@ -13,20 +13,20 @@ SELECT (SELECT jsonb_agg(DISTINCT jsonb_build_array(a.attname, a.atttypid::bigin
         FROM pg_operator o
         WHERE o.oprname = ANY ($2::name[])) AS operators,
        (SELECT jsonb_agg(jsonb_build_array(t.typname, t.oid::bigint)) FROM pg_type t WHERE t.typname = ANY ($3::name[])) AS types,
-       -- Arrays before whatever else has elements: ranges, and types that can be subscripted.
+       -- Arrays before whatever else has elements, without a category: ranges, and types that can be subscripted.
        (SELECT jsonb_agg(jsonb_build_array(k.element::bigint, k.whole::bigint, k.category, k.preferred) ORDER BY k.place)
         FROM (
             SELECT 1 AS place, t.oid AS element, t.typarray AS whole, t.typcategory AS category, t.typispreferred AS preferred
             FROM pg_type t
             WHERE t.typarray <> 0 OR t.typispreferred
             UNION ALL
-            SELECT 2, r.rngsubtype, r.rngtypid, 'R', false FROM pg_range r
+            SELECT 2, r.rngsubtype, r.rngtypid, '', false FROM pg_range r
             UNION ALL
-            SELECT 2, r.rngsubtype, (to_jsonb(r) ->> 'rngmultitypid')::oid, 'R', false
+            SELECT 2, r.rngsubtype, (to_jsonb(r) ->> 'rngmultitypid')::oid, '', false
             FROM pg_range r
             WHERE to_jsonb(r) ->> 'rngmultitypid' IS NOT NULL
             UNION ALL
-            SELECT 2, t.typelem, t.oid, 'A', false FROM pg_type t WHERE t.typelem <> 0 AND t.typcategory <> 'A'
+            SELECT 2, t.typelem, t.oid, '', false FROM pg_type t WHERE t.typelem <> 0 AND t.typcategory <> 'A'
         ) k) AS kinds,
        (SELECT jsonb_agg(jsonb_build_array(k.castsource::bigint, k.casttarget::bigint))
         FROM pg_cast k
