@@ -105,7 +105,12 @@ impl Oracle {
         let until = Instant::now() + SETTLES_WITHIN;
         loop {
             let now = self.look().await;
-            let mut unsettled = changed(before, &now);
+            // With nothing to compare with, all that is waited for is that our own sessions are at rest.
+            let mut unsettled = if before.is_empty() {
+                Vec::new()
+            } else {
+                changed(before, &now)
+            };
             if before.is_empty() && now.get("left_open").is_some_and(|left| left != "null") {
                 unsettled.push("left_open".to_owned());
             }
