@@ -16,8 +16,8 @@ impl Statement {
         highest_parameter(self.tree())
     }
 
-    /// Returns the SELECT that finds the rows an UPDATE or DELETE would change, or that a SELECT would lock, its
-    /// parameters counted anew. Anything else has none.
+    /// Returns the SELECT that finds the rows an UPDATE or DELETE would change, an INSERT would take from elsewhere, or a
+    /// SELECT would lock, its parameters counted anew. Anything else has none.
     pub fn read_part(&self) -> Result<Option<Self>, ParseError> {
         if self.facts().kind == "select" && !self.facts().row_locks {
             return Ok(Some(self.clone()));
@@ -28,6 +28,14 @@ impl Statement {
             Some(Kind::SelectStmt(mut select)) => {
                 select.locking_clause.clear();
                 return only(parsed.version, Kind::SelectStmt(select)).map(Some);
+            }
+            Some(Kind::InsertStmt(insert)) => {
+                return match (insert.select_stmt.and_then(|source| source.node), insert.with_clause) {
+                    (Some(Kind::SelectStmt(select)), None) if select.values_lists.is_empty() => {
+                        only(parsed.version, Kind::SelectStmt(select)).map(Some)
+                    }
+                    _ => Ok(None),
+                };
             }
             Some(Kind::UpdateStmt(update)) => (
                 update.relation,

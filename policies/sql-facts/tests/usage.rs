@@ -115,7 +115,13 @@ fn an_update_reads_what_it_would_change() {
         read("UPDATE t SET a = $1, b = $11 WHERE c = $12 AND d = '$12' AND e = $3 AND f = $12").as_deref(),
         Some("SELECT FROM t WHERE c = $2 AND d = '$12' AND e = $1 AND f = $2")
     );
+    assert_eq!(
+        read("INSERT INTO t SELECT a FROM u WHERE b = $2").as_deref(),
+        Some("SELECT a FROM u WHERE b = $1")
+    );
     assert_eq!(read("INSERT INTO t VALUES (1)"), None);
+    assert_eq!(read("INSERT INTO t DEFAULT VALUES"), None);
+    assert_eq!(read("WITH c AS (SELECT 1) INSERT INTO t SELECT * FROM c"), None);
     assert_eq!(Statement::parse("DELETE FROM t WHERE b < $3").unwrap().parameters(), 3);
 }
 

@@ -15,6 +15,7 @@ mod iam;
 mod inquiry;
 mod locks;
 mod masked;
+mod pace;
 mod pgpass;
 mod plan;
 mod planner;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use kit::{CallContext, ToolError};
@@ -11,6 +12,7 @@ use crate::{
     db::{Bounds, Database, DbError, Read, Reading},
     growth::StoredBefore,
     guard::Catalog,
+    pace::Pace,
     statement_counters::Snapshot,
 };
 
@@ -28,6 +30,8 @@ pub struct Source {
     pub name: Option<String>,
     pub db: Database,
     pub catalog: Catalog,
+    /// For free statements that come to nothing.
+    pace: Pace,
     /// How much was stored when that was last asked: growth is told against it.
     pub stored: StoredBefore,
     /// What `top_queries` saw last.
@@ -42,6 +46,7 @@ impl State {
                 name: several.then(|| name.clone()),
                 db,
                 catalog: Catalog::default(),
+                pace: Pace::default(),
                 stored: StoredBefore::default(),
                 last_counters: Mutex::default(),
             };
@@ -80,6 +85,20 @@ impl Source {
         call: &CallContext,
     ) -> Result<Reading, ToolError> {
         self.read(Read::own(sql, parameters, self.bounds(max_rows)), call).await
+    }
+
+    /// Does the work on a free statement, and takes its time over one that is refused or fails.
+    pub async fn paced<T>(
+        &self,
+        work: impl Future<Output = Result<T, ToolError>>,
+        call: &CallContext,
+    ) -> Result<T, ToolError> {
+        let started = Instant::now();
+        let outcome = work.await;
+        if outcome.is_err() {
+            self.pace.rest(started.elapsed(), &call.cancelled).await;
+        }
+        outcome
     }
 
     /// Returns how much one of the tools' own statements may bring.

@@ -35,13 +35,23 @@ impl Client {
     pub fn start(contender: &Contender) -> Self {
         let mut client = Self::spawn(contender);
         client.handshake();
+        if let Some(before) = &contender.before {
+            let line = client.ask(
+                "tools/call",
+                &json!({"name": before.tool, "arguments": before.arguments}),
+            );
+            let answer: Value = serde_json::from_str(&line).unwrap();
+            let text = answer["result"]["content"][0]["text"].clone();
+            client.contender.arguments.insert(before.answer.clone(), text);
+        }
         client
     }
 
     /// Returns the milliseconds from the start of the process to its list of tools.
     pub fn cold_start(contender: &Contender) -> f64 {
         let started = Instant::now();
-        let mut client = Self::start(contender);
+        let mut client = Self::spawn(contender);
+        client.handshake();
         client.tools();
         started.elapsed().as_secs_f64() * 1e3
     }

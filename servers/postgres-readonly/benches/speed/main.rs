@@ -1,9 +1,9 @@
 //! How fast the server is over stdio, beside peers and beside what cannot be undercut. Run it with
 //! `cargo bench -p postgres-readonly --bench speed -- [--seconds N] [--servers FILE]`.
 //!
-//! FILE lists peers as JSON: `[{"name": "…", "command": ["…"], "env": {"…": "…"}, "tool": "…", "argument": "sql"}]`;
-//! `{dsn}`, `{host}`, `{port}`, `{user}` and `{database}` in it stand for the database of this run. With DATABASE_URL set,
-//! that database is read; without it the bench starts one of its own.
+//! FILE lists peers as JSON, as `benches/speed/peers.json` does: how each is started, and the tool that takes SQL. `{dsn}`,
+//! `{host}`, `{port}`, `{user}` and `{database}` in it stand for the database of this run. A peer whose program is not
+//! there is left out. With DATABASE_URL set, that database is read; without it the bench starts one of its own.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -34,11 +34,27 @@ pub struct Contender {
     pub command: Vec<String>,
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// What must be called before the first statement.
+    pub before: Option<Before>,
     pub tool: String,
+    #[serde(default = "sql")]
     pub argument: String,
     /// What else the tool wants to be told.
     #[serde(default)]
     pub arguments: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A call whose answer is an argument of all later ones.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Before {
+    pub tool: String,
+    pub arguments: serde_json::Map<String, serde_json::Value>,
+    /// The name of that argument.
+    pub answer: String,
+}
+
+fn sql() -> String {
+    "sql".to_owned()
 }
 
 fn main() {
@@ -92,6 +108,10 @@ fn main() {
 }
 
 fn measure(contender: &Contender, time: Duration) {
+    if !contender.is_there() {
+        println!("{:<28} is not installed", contender.name);
+        return;
+    }
     // Started several times: the first start reads the program from the disk.
     let starts: Vec<f64> = (0..5).map(|_| Client::cold_start(contender)).collect();
     let start = starts.iter().copied().fold(f64::INFINITY, f64::min);
@@ -104,7 +124,7 @@ fn measure(contender: &Contender, time: Duration) {
     let (eight, calls) = (client.run_for(ONE, time, 8), client.calls());
     let cpu_per_call = (client.cpu_us() - cpu) / (client.calls() - calls + eight.calls) as f64;
     let many = client.run_for(ONE, time, 32);
-    let rows = client.run_for(THOUSAND, time, 1);
+    let rows = client.run_for(contender.thousand(), time, 1);
     println!(
         "{:<28} {start:>9.1} {rss:>8.1} {:>7.3} /{:>7.3} {:>8.3} /{:>7.3} {:>8.0}/{:>6.0}/{:>6.0} {cpu_per_call:>10.1} {tools:>6}/{:.1}",
         contender.name,
@@ -128,6 +148,7 @@ fn ours() -> Contender {
         name: "postgres-readonly".to_owned(),
         command: vec![env!("CARGO_BIN_EXE_postgres-readonly").to_owned()],
         env: BTreeMap::from([("DATABASE_URL".to_owned(), "{dsn}".to_owned())]),
+        before: None,
         tool: "query".to_owned(),
         argument: "sql".to_owned(),
         arguments: serde_json::Map::from_iter([("max_rows".to_owned(), 1000.into())]),
@@ -139,6 +160,7 @@ fn empty_tool(fixture: &Path) -> Contender {
         name: "floor: kit, no database".to_owned(),
         command: vec![fixture.display().to_string()],
         env: BTreeMap::new(),
+        before: None,
         tool: "echo".to_owned(),
         argument: "text".to_owned(),
         arguments: serde_json::Map::new(),
@@ -146,6 +168,17 @@ fn empty_tool(fixture: &Path) -> Contender {
 }
 
 impl Contender {
+    /// The fixture's tool has no rows, and takes short texts.
+    fn thousand(&self) -> &'static str {
+        if self.tool == "echo" { ONE } else { THOUSAND }
+    }
+
+    fn is_there(&self) -> bool {
+        let program = Path::new(&self.command[0]);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+    }
+
     fn for_database(&self, dsn: &str) -> Self {
         let config: tokio_postgres::Config = dsn.parse().unwrap();
         let host = match &config.get_hosts()[0] {
@@ -167,6 +200,21 @@ impl Contender {
                 .iter()
                 .map(|(name, value)| (name.clone(), fill(value)))
                 .collect(),
+            before: self.before.clone().map(|before| Before {
+                arguments: before
+                    .arguments
+                    .into_iter()
+                    .map(|(name, value)| {
+                        (
+                            name,
+                            value
+                                .as_str()
+                                .map_or(value.clone(), |text| fill(&text.to_owned()).into()),
+                        )
+                    })
+                    .collect(),
+                ..before
+            }),
             ..self.clone()
         }
     }

@@ -8,10 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{
     DbError, Options, Reading, Verdict,
+    clock::Clock,
     opening::{Limits, Opening},
     role,
 };
@@ -42,6 +44,7 @@ pub struct Connection {
     session: Session,
     opening: Opening,
     role: Arc<Verdict>,
+    clock: Clock,
     proven_at: Instant,
     pub last_used: Instant,
 }
@@ -50,6 +53,7 @@ pub struct Connection {
 #[derive(Debug, Deserialize)]
 struct Facts {
     backend_pid: i32,
+    clock: DateTime<Utc>,
     search_path: Vec<String>,
     is_superuser: bool,
     settings: Limits,
@@ -80,7 +84,7 @@ impl Opener {
         }
         // Until it is known whose session this is, nothing is said outside a transaction.
         let careful = Opening::pooled(&self.options, &Limits::default());
-        let facts = self.facts(&mut session, &careful).await?;
+        let (facts, clock) = self.facts(&mut session, &careful).await?;
         // The number that the server gave for cancelling is its process; a pooler makes numbers up.
         pooled |= facts.backend_pid != session.key.pid;
         let role = self.prove(&mut session, &careful, &facts, major).await?;
@@ -101,6 +105,7 @@ impl Opener {
             session,
             opening,
             role: Arc::new(role),
+            clock,
             proven_at: now,
             last_used: now,
         })
@@ -146,13 +151,17 @@ impl Opener {
         Session::open(&target.endpoint, login).await
     }
 
-    async fn facts(&self, session: &mut Session, opening: &Opening) -> Result<Facts, DbError> {
+    async fn facts(&self, session: &mut Session, opening: &Opening) -> Result<(Facts, Clock), DbError> {
+        let asked = Instant::now();
         let rows: Vec<Facts> = self
             .ask(session, opening, include_str!("../queries/session.sql"), &[])
             .await?;
-        rows.into_iter()
+        let facts = rows
+            .into_iter()
             .next()
-            .ok_or_else(|| DbError::Unproven("the session does not say what it is".to_owned()))
+            .ok_or_else(|| DbError::Unproven("the session does not say what it is".to_owned()))?;
+        let clock = Clock::read(facts.clock, asked);
+        Ok((facts, clock))
     }
 
     async fn prove(
@@ -217,7 +226,7 @@ impl Opener {
         match &flight.error {
             Some(error) => Err(DbError::Unproven(error.to_string())),
             // A reading needs a verdict to be one; this one is not shown to anybody.
-            None => Ok(Reading::new(flight, Arc::default()).decode()?),
+            None => Ok(Reading::new(flight, String::new(), Arc::default()).decode()?),
         }
     }
 
@@ -257,13 +266,19 @@ impl Connection {
     /// Returns the role's verdict, taken anew where it is old, or where it stands in the way and may have been mended.
     pub async fn role(&mut self, opener: &Opener) -> Result<Arc<Verdict>, DbError> {
         let in_the_way = !self.role.is_harmless() && !opener.options.allow_privileged_role;
-        if in_the_way || self.proven_at.elapsed() > PROOF_HOLDS {
+        if in_the_way || self.proven_at.elapsed() > PROOF_HOLDS || !self.clock.holds() {
             let major = major(&self.session.server_version);
-            let facts = opener.facts(&mut self.session, &self.opening).await?;
+            let (facts, clock) = opener.facts(&mut self.session, &self.opening).await?;
+            self.clock = clock;
             self.role = Arc::new(opener.prove(&mut self.session, &self.opening, &facts, major).await?);
             self.proven_at = Instant::now();
         }
         Ok(self.role.clone())
+    }
+
+    /// Returns the database's time now.
+    pub fn time(&self) -> String {
+        self.clock.now()
     }
 
     pub fn proven_role(&self) -> Arc<Verdict> {

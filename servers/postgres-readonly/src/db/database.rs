@@ -247,12 +247,13 @@ async fn read_over(
     if role.pooled && !read.epilogue.is_empty() {
         return Err(DbError::SharedSession);
     }
+    let taken_at = connection.time();
     let mut flight = connection.read(read, options.statement_timeout, cancelled).await?;
     if flight.cancelled {
         return Err(DbError::Cancelled);
     }
     match flight.error.take() {
         Some(error) => Err(DbError::Statement(error)),
-        None => Ok(Reading::new(flight, role)),
+        None => Ok(Reading::new(flight, taken_at, role)),
     }
 }

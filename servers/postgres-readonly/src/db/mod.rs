@@ -1,5 +1,6 @@
 //! The database as tools see it: one call, one READ ONLY transaction, on a session whose role was proven harmless.
 
+mod clock;
 mod connection;
 mod database;
 mod error;

@@ -27,7 +27,7 @@ pub struct Reading {
 /// A tool's answer: its body, when it was true, and what must be said about the role it was read with.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Answer<T> {
-    /// The database's clock when the transaction began.
+    /// The database's clock when the call began, to within a round trip.
     taken_at: String,
     /// Which of several configured targets this is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,9 +80,9 @@ impl<T> Answer<T> {
 }
 
 impl Reading {
-    pub fn new(flight: Flight, role: Arc<Verdict>) -> Self {
+    pub fn new(flight: Flight, taken_at: String, role: Arc<Verdict>) -> Self {
         Self {
-            taken_at: flight.prologue_value.clone().unwrap_or_default(),
+            taken_at,
             role,
             target: None,
             flight,

@@ -1,4 +1,4 @@
--- What the session is: its process, the schemas that the role's own search_path finds, and the limits it starts with.
+-- What the session is: its process, its clock, the schemas that the role's own search_path finds, and the limits it starts with.
 -- reset_val is the session's default, whatever this transaction has set.
 WITH settings AS MATERIALIZED (
     SELECT s.name, s.reset_val
@@ -16,6 +16,7 @@ path AS MATERIALIZED (
     WHERE s.name = 'search_path'
 )
 SELECT pg_catalog.pg_backend_pid() AS backend_pid,
+       pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS clock,
        pg_catalog.current_setting('is_superuser') = 'on' AS is_superuser,
        (SELECT coalesce(pg_catalog.jsonb_agg(p.name ORDER BY p.place), '[]'::pg_catalog.jsonb)
         FROM (SELECT DISTINCT ON (name) name, place FROM path ORDER BY name, place) p

@@ -27,7 +27,8 @@ pub struct Explain;
 pub struct Input {
     /// Which configured target; may be left out when there is only one
     target: Option<String>,
-    /// One SELECT; $1, $2 … in place of values get the generic plan. Relations outside pg_catalog need their schema
+    /// One SELECT, or an INSERT … SELECT, UPDATE or DELETE, of which the part that reads is planned; $1, $2 … in place of
+    /// values get the generic plan
     #[schemars(length(min = 1, max = 65_536))]
     sql: String,
     /// Execute it and measure (EXPLAIN ANALYZE, BUFFERS); false by default
@@ -54,6 +55,10 @@ pub struct Hypothetical {
 pub struct Output {
     /// It was executed to measure it.
     executed: bool,
+    /// The statement changes or locks rows; this SELECT, which finds them, was planned in its place. What the change itself
+    /// costs (indexes, triggers, checks) is not in the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planned_instead: Option<String>,
     /// Planned without values for its parameters.
     generic: bool,
     total_cost: f64,
@@ -101,8 +106,8 @@ impl Tool for Explain {
     type Output = Answer<Output>;
     const NAME: &'static str = "explain";
     const TITLE: &'static str = "Explain";
-    const DESCRIPTION: &'static str = "How PostgreSQL would run a SELECT: plan, costs, indexes used, findings. Never executes unless analyze is true. \
-        Takes normalised text with $1 as `top_queries` shows it (write schema.table). \
+    const DESCRIPTION: &'static str = "How PostgreSQL would run a SELECT, or find the rows that an UPDATE or DELETE changes: plan, costs, indexes used, findings. \
+        Never executes unless analyze is true. Takes normalised text with $1 as `top_queries` shows it. \
         With hypothetical_indexes it says what the plan would cost if they existed, their size and whether the planner would use them; nothing is made.";
 
     fn hints() -> Hints {
@@ -111,76 +116,91 @@ impl Tool for Explain {
 
     async fn call(state: &State, input: Input, call: &CallContext) -> Result<Self::Output, ToolError> {
         let source = state.source(input.target.as_deref())?;
-        let statement = parsed(&input.sql)?;
-        let wanted = input.hypothetical_indexes.unwrap_or_default();
-        let analyze = input.analyze.unwrap_or(false);
-        let generic = statement.parameters() > 0;
-        if analyze && !wanted.is_empty() {
-            return Err(ToolError::invalid_argument(
-                "hypothetical indexes can be planned with, not executed: leave `analyze` or `hypothetical_indexes` out",
-            ));
-        }
-        if analyze && generic {
-            return Err(ToolError::invalid_argument(
-                "a statement with $1 cannot be executed: write values in its place, or leave `analyze` out",
-            ));
-        }
-        let (around, first) = Surroundings::of(source, call).await?;
-        let planned = match analyze {
-            true => planner::run(source, &statement, call).await?,
-            false => planner::plan(source, around.major, &statement, None, call).await?,
-        };
-        let (known, catalog) = known(source, &planned, call).await?;
-        let mut answer_hidden = Vec::new();
-        let mut with_indexes = None;
-        if !wanted.is_empty() {
-            match around.hypopg() {
-                Err(missing) => answer_hidden.push(missing),
-                Ok(extension) => {
-                    let indexes = resolved(source, wanted, call).await?;
-                    let pretended = Pretended {
-                        extension,
-                        indexes: &indexes,
-                    };
-                    with_indexes =
-                        Some(hypothetical(source, around.major, &statement, &planned, pretended, call).await?);
-                }
-            }
-        }
-        let root = &planned.plan.root;
-        let (text, lines_cut) = plan::as_text(root);
-        let (json, nodes_cut) = plan::bounded_json(planned.json, MAX_PLAN_BYTES);
-        let body = Output {
-            executed: analyze,
-            generic,
-            total_cost: root.total_cost,
-            plan_rows: root.plan_rows,
-            planning_ms: planned.plan.planning_ms,
-            execution_ms: planned.plan.execution_ms,
-            text,
-            findings: plan::findings(root, &known),
-            indexes_used: planned.plan.indexes(),
-            hypothetical: with_indexes,
-            plan: json,
-            truncated: lines_cut || nodes_cut,
-        };
-        let answer = planned.reading.answer(body).costing(&first).costing(&catalog);
-        Ok(answer.hiding(answer_hidden))
+        source.paced(answer(source, input, call), call).await
     }
 }
 
-fn parsed(sql: &str) -> Result<Statement, ToolError> {
-    let statement = Statement::parse(sql)
-        .map_err(|error| ToolError::new("statement_refused", kit::text::clean(&error.to_string(), 400)))?;
+async fn answer(source: &Source, input: Input, call: &CallContext) -> Result<Answer<Output>, ToolError> {
+    let (statement, instead) = parsed(&input.sql)?;
+    let wanted = input.hypothetical_indexes.unwrap_or_default();
+    let analyze = input.analyze.unwrap_or(false);
+    let generic = statement.parameters() > 0;
+    if analyze && instead {
+        return Err(ToolError::invalid_argument(
+            "a statement that changes or locks rows is never executed: leave `analyze` out, or give the SELECT that finds them",
+        ));
+    }
+    if analyze && !wanted.is_empty() {
+        return Err(ToolError::invalid_argument(
+            "hypothetical indexes can be planned with, not executed: leave `analyze` or `hypothetical_indexes` out",
+        ));
+    }
+    if analyze && generic {
+        return Err(ToolError::invalid_argument(
+            "a statement with $1 cannot be executed: write values in its place, or leave `analyze` out",
+        ));
+    }
+    let (around, first) = Surroundings::of(source, call).await?;
+    let planned = match analyze {
+        true => planner::run(source, &statement, call).await?,
+        false => planner::plan(source, around.major, &statement, None, call).await?,
+    };
+    let (known, catalog) = known(source, &planned, call).await?;
+    let mut answer_hidden = Vec::new();
+    let mut with_indexes = None;
+    if !wanted.is_empty() {
+        match around.hypopg() {
+            Err(missing) => answer_hidden.push(missing),
+            Ok(extension) => {
+                let indexes = resolved(source, wanted, call).await?;
+                let pretended = Pretended {
+                    extension,
+                    indexes: &indexes,
+                };
+                with_indexes = Some(hypothetical(source, around.major, &statement, &planned, pretended, call).await?);
+            }
+        }
+    }
+    let root = &planned.plan.root;
+    let (text, lines_cut) = plan::as_text(root);
+    let (json, nodes_cut) = plan::bounded_json(planned.json, MAX_PLAN_BYTES);
+    let body = Output {
+        executed: analyze,
+        planned_instead: instead.then(|| statement.canonical().to_owned()),
+        generic,
+        total_cost: root.total_cost,
+        plan_rows: root.plan_rows,
+        planning_ms: planned.plan.planning_ms,
+        execution_ms: planned.plan.execution_ms,
+        text,
+        findings: plan::findings(root, &known),
+        indexes_used: planned.plan.indexes(),
+        hypothetical: with_indexes,
+        plan: json,
+        truncated: lines_cut || nodes_cut,
+    };
+    let answer = planned.reading.answer(body).costing(&first).costing(&catalog);
+    Ok(answer.hiding(answer_hidden))
+}
+
+/// Returns the SELECT to plan, and whether it stands in for a statement that changes or locks rows.
+fn parsed(sql: &str) -> Result<(Statement, bool), ToolError> {
+    let refuse = |message: &str| ToolError::new("statement_refused", kit::text::clean(message, 400));
+    let statement = Statement::parse(sql).map_err(|error| refuse(&error.to_string()))?;
     match statement.facts().kind.as_str() {
-        // Plans of INSERT, UPDATE and DELETE belong here once the guard admits them for planning only.
-        "select" => Ok(statement),
-        "explain" => Err(
-            ToolError::new("statement_refused", "the statement is already an EXPLAIN")
-                .hint("give the statement alone, without EXPLAIN"),
-        ),
-        _ => Err(ToolError::new("statement_refused", "only a SELECT can be explained")
-            .hint("for an UPDATE or DELETE explain the SELECT with the same FROM and WHERE")),
+        "select" if !statement.facts().row_locks => Ok((statement, false)),
+        "select" | "insert" | "update" | "delete" => {
+            match statement.read_part().map_err(|error| refuse(&error.to_string()))? {
+                Some(read) => Ok((read, true)),
+                None => Err(refuse("this INSERT reads nothing whose plan could be shown")),
+            }
+        }
+        "explain" => {
+            Err(refuse("the statement is already an EXPLAIN").hint("give the statement alone, without EXPLAIN"))
+        }
+        _ => Err(refuse(
+            "only SELECT, INSERT … SELECT, UPDATE and DELETE can be explained",
+        )),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     db::{Answer, Bounds, Read, Rows},
     guard,
-    state::{MAX_RESULT_BYTES, State},
+    state::{MAX_RESULT_BYTES, Source, State},
 };
 
 const DEFAULT_ROWS: u32 = 200;
@@ -66,30 +66,34 @@ impl Tool for Query {
 
     async fn call(state: &State, input: Input, call: &CallContext) -> Result<Self::Output, ToolError> {
         let source = state.source(input.target.as_deref())?;
-        let admitted = guard::admit(&input.sql, &source.catalog, &source.db, &call.cancelled).await?;
-        guard::cost::check(&admitted, source, call).await?;
-        let bounds = Bounds {
-            max_rows: input.max_rows.unwrap_or(DEFAULT_ROWS),
-            max_bytes: 4 << 20,
-        };
-        let reading = source.read(Read::admitted(admitted, bounds), call).await?;
-        let oids: Vec<u32> = reading.columns().iter().map(|column| column.type_oid).collect();
-        let types = source.catalog.type_names(&source.db, &oids, &call.cancelled).await?;
-        let columns = reading.columns().iter().zip(types);
-        let columns = columns
-            .map(|(column, r#type)| ColumnOut {
-                name: kit::text::clean(&column.name, 63),
-                r#type,
-            })
-            .collect();
-        let (rows, cut) = reading.rows(MAX_CELL_CHARS, MAX_RESULT_BYTES);
-        let truncated = cut || reading.truncated();
-        Ok(reading.answer(Output {
-            columns,
-            row_count: rows.len(),
-            rows,
-            truncated,
-            elapsed_ms: reading.elapsed_ms(),
-        }))
+        source.paced(answer(source, input, call), call).await
     }
+}
+
+async fn answer(source: &Source, input: Input, call: &CallContext) -> Result<Answer<Output>, ToolError> {
+    let admitted = guard::admit(&input.sql, &source.catalog, &source.db, &call.cancelled).await?;
+    guard::cost::check(&admitted, source, call).await?;
+    let bounds = Bounds {
+        max_rows: input.max_rows.unwrap_or(DEFAULT_ROWS),
+        max_bytes: 4 << 20,
+    };
+    let reading = source.read(Read::admitted(admitted, bounds), call).await?;
+    let oids: Vec<u32> = reading.columns().iter().map(|column| column.type_oid).collect();
+    let types = source.catalog.type_names(&source.db, &oids, &call.cancelled).await?;
+    let columns = reading.columns().iter().zip(types);
+    let columns = columns
+        .map(|(column, r#type)| ColumnOut {
+            name: kit::text::clean(&column.name, 63),
+            r#type,
+        })
+        .collect();
+    let (rows, cut) = reading.rows(MAX_CELL_CHARS, MAX_RESULT_BYTES);
+    let truncated = cut || reading.truncated();
+    Ok(reading.answer(Output {
+        columns,
+        row_count: rows.len(),
+        rows,
+        truncated,
+        elapsed_ms: reading.elapsed_ms(),
+    }))
 }

@@ -36,7 +36,7 @@ pub struct Session {
 pub struct Call<'a> {
     /// Opens the transaction: `BEGIN … READ ONLY`.
     pub begin: &'a str,
-    /// One statement that sets what holds for this transaction; the last column of its row is kept.
+    /// One statement that sets what holds for this transaction.
     pub prologue: &'a str,
     /// Further statements of ours before the one that is read; may be empty.
     pub setup: &'a str,
@@ -59,7 +59,6 @@ pub struct Call<'a> {
 /// What came back from one flight.
 #[derive(Debug, Default)]
 pub struct Flight {
-    pub prologue_value: Option<String>,
     pub columns: Vec<Column>,
     pub rows: Vec<TextRow>,
     /// There was more than was kept.
@@ -159,7 +158,7 @@ impl Session {
         let status = loop {
             let (part, max_rows, max_bytes) = match done {
                 0 => (&mut begun, 0, 0),
-                1 => (&mut prologue, 1, usize::MAX),
+                1 => (&mut prologue, 0, 0),
                 2 => (&mut *flight, call.max_rows, call.max_bytes),
                 _ => (&mut ended, 0, 0),
             };
@@ -175,16 +174,16 @@ impl Session {
             return Err(LEFT_TRANSACTION);
         }
         let failed = flight.error.is_some() || prologue.error.is_some() || ended.error.is_some();
-        flight.keep_prologue(prologue);
+        flight.keep_failure_of(prologue);
         let parts = if call.reset.is_empty() { 4 } else { 5 };
         Ok(status == IDLE && !failed && done == parts)
     }
 
     async fn answers_in_parts(&mut self, call: Call<'_>, flight: &mut Flight) -> Result<bool, WireError> {
         let mut prologue = Flight::default();
-        let in_transaction = self.answer(&mut prologue, 1, usize::MAX).await?;
+        let in_transaction = self.answer(&mut prologue, 0, 0).await?;
         let after = self.answer(flight, call.max_rows, call.max_bytes).await?;
-        flight.keep_prologue(prologue);
+        flight.keep_failure_of(prologue);
         if in_transaction == IDLE {
             return Err(NO_TRANSACTION);
         }
@@ -305,11 +304,7 @@ impl Flight {
         Ok(())
     }
 
-    fn keep_prologue(&mut self, prologue: Self) {
-        self.prologue_value = prologue.rows.first().and_then(|row| {
-            let last = row.values().last().flatten()?;
-            Some(String::from_utf8_lossy(last).into_owned())
-        });
+    fn keep_failure_of(&mut self, prologue: Self) {
         if prologue.error.is_some() {
             self.error = prologue.error;
         }

@@ -96,7 +96,12 @@ async fn a_plan_is_told_with_what_is_wrong_in_it_and_what_would_help() {
             json!({"sql": sql, "hypothetical_indexes": [{"table": "public.events\" (id)); DROP TABLE public.events; --", "columns": ["id"]}]}),
             "no table",
         ),
-        (json!({"sql": "DELETE FROM public.events"}), "only a SELECT"),
+        (
+            json!({"sql": "DELETE FROM public.events", "analyze": true}),
+            "never executed",
+        ),
+        (json!({"sql": "INSERT INTO public.events VALUES (1)"}), "reads nothing"),
+        (json!({"sql": "CREATE TABLE t (a int)"}), "only SELECT"),
         (json!({"sql": "EXPLAIN ANALYZE SELECT 1"}), "already an EXPLAIN"),
         (json!({"sql": "SELECT nextval('public.s')"}), "nextval"),
         (json!({"sql": "SELECT 1; SELECT 2"}), "2 statements"),
@@ -104,6 +109,37 @@ async fn a_plan_is_told_with_what_is_wrong_in_it_and_what_would_help() {
         let refusal = mcp.refused("explain", arguments).await;
         assert!(refusal["message"].as_str().unwrap().contains(said), "{refusal:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_change_the_part_that_finds_its_rows_is_planned() {
+    let (cluster, _admin) = with_events().await;
+    let mut mcp = Mcp::start(&cluster.dsn(READER), &[]).await;
+    for sql in [
+        "UPDATE public.events SET kind = $1 WHERE customer = $2",
+        "DELETE FROM public.events WHERE customer = 7",
+        "SELECT * FROM public.events WHERE customer = $1 FOR UPDATE SKIP LOCKED",
+        "INSERT INTO public.events SELECT * FROM public.events WHERE customer = $1",
+    ] {
+        let wanted = json!([{"table": "public.events", "columns": ["customer"]}]);
+        let answer = mcp
+            .ok("explain", json!({"sql": sql, "hypothetical_indexes": wanted}))
+            .await;
+        let instead = answer["planned_instead"].as_str().unwrap();
+        assert!(instead.starts_with("SELECT"), "{answer:#}");
+        assert!(
+            answer["text"].as_str().unwrap().contains("Seq Scan on public.events"),
+            "{answer:#}"
+        );
+        assert_eq!(answer["hypothetical"]["indexes"][0]["used"], json!(true), "{answer:#}");
+    }
+    let plain = mcp
+        .ok(
+            "explain",
+            json!({"sql": "SELECT * FROM public.events WHERE customer = 7"}),
+        )
+        .await;
+    assert!(plain.get("planned_instead").is_none(), "{plain:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
