@@ -64,6 +64,7 @@ fn arguments(tool: &str) -> Vec<Value> {
             json!({"sql": "SELECT 1"}),
             json!({"sql": "SELECT id, note FROM many.t_7 ORDER BY id"}),
         ],
+        "index_health" => vec![json!({}), json!({"advise": false})],
         "explain" => vec![json!({"sql": "SELECT * FROM many.t_7 WHERE id = $1"})],
         "schema" => vec![
             json!({}),

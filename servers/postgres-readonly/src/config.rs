@@ -61,6 +61,11 @@ pub struct TargetArgs {
     #[arg(long, value_name = "COST", global = true, default_value_t = 10_000_000)]
     pub max_cost: u64,
 
+    /// How many times longer than its work a refused or failed free statement rests before it is answered, so that a flood
+    /// of them leaves the processors to the database; 0 not at all
+    #[arg(long, value_name = "FACTOR", global = true, default_value_t = 9, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub rest_after_failure: u32,
+
     /// A function that is known to be harmless, as schema.name(types); may be repeated
     #[arg(long = "known-function", value_name = "SIGNATURE", global = true)]
     pub known_functions: Vec<String>,
@@ -178,6 +183,7 @@ impl TargetArgs {
             max_connections: own.max_connections.map_or(self.max_connections, NonZeroU16::get).into(),
             work_mem_kb: mib(own.work_mem_mb, self.work_mem_mb),
             temp_file_limit_kb: mib(own.temp_file_limit_mb, self.temp_file_limit_mb),
+            rest_after_failure: self.rest_after_failure,
             max_cost: match self.max_cost {
                 0 => f64::INFINITY,
                 #[expect(clippy::cast_precision_loss, reason = "a bound, not a count")]

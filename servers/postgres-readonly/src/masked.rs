@@ -44,7 +44,12 @@ pub fn text(text: &str) -> String {
 
 /// Tells fast whether there may be anything to mask: most values have none of these characters.
 pub fn may_hold(text: &str) -> bool {
-    let marks = text.bytes().any(|byte| matches!(byte, b'=' | b'\'' | b'@')) || text.contains("--");
+    let bytes = text.as_bytes();
+    let followed_by_dash = |at: usize| bytes.get(at + 1) == Some(&b'-');
+    let marks = bytes
+        .iter()
+        .enumerate()
+        .any(|(at, byte)| matches!(byte, b'=' | b'\'' | b'@') || (*byte == b'-' && followed_by_dash(at)));
     let letters = |word: &str| {
         text.as_bytes()
             .windows(word.len())

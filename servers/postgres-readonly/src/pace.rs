@@ -8,10 +8,8 @@ use std::{
 
 use kit::CancellationToken;
 
-/// How much longer than the work itself: nine parts of rest to one of work.
-const REST: u32 = 9;
 /// No single failure waits longer for its own sake.
-const MAX_REST: Duration = Duration::from_millis(50);
+const MAX_REST: Duration = Duration::from_millis(1000);
 /// However many are waiting.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
@@ -21,18 +19,21 @@ pub struct Pace(Mutex<Option<Instant>>);
 
 impl Pace {
     /// Waits for a failure's turn, or until the caller has gone.
-    pub async fn rest(&self, worked: Duration, cancelled: &CancellationToken) {
-        let turn = self.turn(worked, Instant::now());
+    pub async fn rest(&self, rest: Duration, cancelled: &CancellationToken) {
+        if rest.is_zero() {
+            return;
+        }
+        let turn = self.turn(rest, Instant::now());
         tokio::select! {
             () = tokio::time::sleep_until(turn.into()) => {}
             () = cancelled.cancelled() => {}
         }
     }
 
-    fn turn(&self, worked: Duration, now: Instant) -> Instant {
+    fn turn(&self, rest: Duration, now: Instant) -> Instant {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let from = last.map_or(now, |last| last.max(now));
-        let turn = (from + (worked * REST).min(MAX_REST)).min(now + MAX_WAIT);
+        let turn = (from + rest.min(MAX_REST)).min(now + MAX_WAIT);
         *last = Some(turn);
         turn
     }
@@ -43,16 +44,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_take_a_tenth_of_the_time_and_wait_in_one_line() {
+    fn failures_rest_one_after_the_other_and_never_for_long() {
         let (pace, now) = (Pace::default(), Instant::now());
         let ms = Duration::from_millis;
-        assert_eq!(pace.turn(ms(2), now), now + ms(18));
-        assert_eq!(pace.turn(ms(2), now), now + ms(36));
-        assert_eq!(pace.turn(ms(5000), now), now + ms(86));
+        assert_eq!(pace.turn(ms(18), now), now + ms(18));
+        assert_eq!(pace.turn(ms(18), now), now + ms(36));
+        assert_eq!(pace.turn(ms(45_000), now), now + ms(1036));
         // Who comes later does not pay for the time in between.
-        assert_eq!(pace.turn(ms(1), now + ms(500)), now + ms(509));
+        assert_eq!(pace.turn(ms(9), now + ms(1500)), now + ms(1509));
         for _ in 0..100 {
-            assert!(pace.turn(ms(50), now) <= now + MAX_WAIT);
+            assert!(pace.turn(ms(1000), now) <= now + MAX_WAIT);
         }
     }
 }

@@ -96,7 +96,8 @@ impl Source {
         let started = Instant::now();
         let outcome = work.await;
         if outcome.is_err() {
-            self.pace.rest(started.elapsed(), &call.cancelled).await;
+            let rest = started.elapsed() * self.db.rest_after_failure();
+            self.pace.rest(rest, &call.cancelled).await;
         }
         outcome
     }

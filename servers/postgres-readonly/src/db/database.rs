@@ -30,6 +30,8 @@ pub struct Options {
     pub known_functions: Vec<String>,
     /// The highest planner's cost of a free statement that is run.
     pub max_cost: f64,
+    /// How many times longer than its work a free statement rests that came to nothing.
+    pub rest_after_failure: u32,
 }
 
 impl Default for Options {
@@ -43,6 +45,7 @@ impl Default for Options {
             temp_file_limit_kb: 1024 * 1024,
             known_functions: Vec::new(),
             max_cost: 1e7,
+            rest_after_failure: 9,
         }
     }
 }
@@ -179,6 +182,10 @@ impl Database {
 
     pub fn max_cost(&self) -> f64 {
         self.0.opener.options.max_cost
+    }
+
+    pub fn rest_after_failure(&self) -> u32 {
+        self.0.opener.options.rest_after_failure
     }
 
     /// Opens the held connection now and keeps it open: an incident is the worst time to ask for one.

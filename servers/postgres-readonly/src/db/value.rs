@@ -109,6 +109,15 @@ impl Serialize for Cell<'_> {
             return serializer.serialize_unit();
         };
         let text = String::from_utf8_lossy(text);
+        match self.oid {
+            BOOL => return serializer.serialize_bool(text == "t"),
+            INT2 | INT4 | OID | INT8 | NUMERIC => {
+                if let Some(number) = exact(&text) {
+                    return serializer.serialize_i64(number);
+                }
+            }
+            _ => {}
+        }
         if has_form(self.oid)
             && let Some(value) = typed(self.oid, &text, self.max_chars)
         {
@@ -148,8 +157,12 @@ fn typed(oid: u32, text: &str, max_chars: usize) -> Option<Value> {
 }
 
 fn whole(text: &str) -> Option<Value> {
+    exact(text).map(Value::from)
+}
+
+fn exact(text: &str) -> Option<i64> {
     let number: i64 = text.parse().ok()?;
-    (number.unsigned_abs() <= MAX_EXACT).then(|| number.into())
+    (number.unsigned_abs() <= MAX_EXACT).then_some(number)
 }
 
 fn decimal(text: &str) -> Option<Value> {

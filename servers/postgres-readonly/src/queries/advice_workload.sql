@@ -11,11 +11,14 @@ WITH mine AS MATERIALIZED (
 )
 SELECT m.queryid::text AS queryid, m.calls::bigint AS calls, m.total_ms::float8 AS total_ms, q.query
 FROM mine m
-JOIN LATERAL (
-    SELECT max(s.query) AS query
+-- Read once: each look at the view reads the texts of all statements.
+JOIN (
+    SELECT s.queryid, max(s.query) AS query
     FROM @extschema@.pg_stat_statements s
-    WHERE s.queryid = m.queryid
+    WHERE s.queryid IN (SELECT m.queryid FROM mine m)
       AND NOT (s.query LIKE '-- %' AND s.userid = (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user))
-) q ON length(q.query) <= $2::int AND q.query ~* '^\s*(/\*.*?\*/\s*|--[^\n]*\n\s*)*(select|update|delete|with)\M'
+    GROUP BY s.queryid
+) q ON q.queryid = m.queryid
+WHERE length(q.query) <= $2::int AND q.query ~* '^\s*(/\*.*?\*/\s*|--[^\n]*\n\s*)*(select|update|delete|with)\M'
 ORDER BY m.total_ms DESC
 LIMIT $1::int

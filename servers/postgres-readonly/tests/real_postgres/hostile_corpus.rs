@@ -14,7 +14,13 @@ use crate::{
     trapped::{COMMON_CAST, Trapped},
 };
 
-const FLAGS: [&str; 3] = ["--allow-privileged-role", "--statement-timeout-ms", "300"];
+const FLAGS: [&str; 5] = [
+    "--allow-privileged-role",
+    "--statement-timeout-ms",
+    "300",
+    "--rest-after-failure",
+    "0",
+];
 /// The statement's own time, what the server waits longer than that, and room for a machine that is busy with tests.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// A build for tests, before the first statement about half of it.

@@ -17,7 +17,13 @@ use crate::{
     oracle::{Oracle, Signals, changed, difference},
 };
 
-const FLAGS: [&str; 3] = ["--allow-privileged-role", "--statement-timeout-ms", "300"];
+const FLAGS: [&str; 5] = [
+    "--allow-privileged-role",
+    "--statement-timeout-ms",
+    "300",
+    "--rest-after-failure",
+    "0",
+];
 const DEADLINE: Duration = Duration::from_secs(6);
 /// What most of the suite's statements refer to.
 const BASE: [&str; 16] = [
