@@ -55,10 +55,7 @@ impl Executor {
 
     /// The same with another clock: for tests.
     pub fn open_at(config: Config, clock: Box<dyn Clock>) -> Result<Self, OpenError> {
-        let catalog = match &config.catalog_dir {
-            Some(dir) => Catalog::load(dir)?,
-            None => Catalog::shipped()?,
-        };
+        let catalog = Catalog::open(config.catalog_dir.as_deref())?;
         let policy = match &config.policy_dir {
             Some(dir) => Policy::load(dir)?,
             None => Policy::shipped()?,

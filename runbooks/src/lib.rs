@@ -7,6 +7,7 @@ mod difference;
 mod digest;
 mod evidence;
 mod fill;
+mod hand_over;
 mod parameter;
 mod plan;
 mod render;
@@ -15,10 +16,11 @@ mod script;
 mod timestamp;
 
 pub use binding::Binding;
-pub use catalog::{Catalog, CatalogError};
+pub use catalog::{Catalog, CatalogError, HAND_OVER_FILE, RUNBOOK_FILE, shipped_readme};
 pub use check::{BlastRadius, Check, Expect, Verification};
 pub use digest::{Digest, DigestError, canonical_json};
 pub use evidence::{Evidence, EvidenceFacts};
+pub use hand_over::{HandOver, HandOverDocument, hand_over_schema};
 pub use parameter::{Derive, ParameterSpec, ParameterType, ParameterValue, ValueError};
 pub use plan::{
     BoundParameter, DraftValue, Plan, PlanContext, PlanDocument, PlanDraft, PlanError, RunbookRef, Source, Target,

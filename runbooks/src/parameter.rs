@@ -9,6 +9,8 @@ use crate::Binding;
 /// The longest text a parameter may hold, in bytes; PostgreSQL's own names end at 63.
 const MAX_TEXT_BYTES: usize = 256;
 const MAX_NAME_BYTES: usize = 63;
+/// `GIDSIZE` of PostgreSQL, its closing zero left out.
+const MAX_GID_BYTES: usize = 199;
 /// The largest pid that Linux gives out (`/proc/sys/kernel/pid_max` on 64 bits).
 const MAX_PID: i64 = 4_194_304;
 
@@ -24,6 +26,16 @@ pub enum ParameterType {
     Role,
     /// A database's name; stands as an identifier.
     Database,
+    /// A schema's name; stands as an identifier.
+    Schema,
+    /// A table's or materialized view's name without its schema; stands as an identifier.
+    Relation,
+    /// An index's name without its schema; stands as an identifier.
+    Index,
+    /// A replication slot's name: lower-case letters, digits and underscores.
+    Slot,
+    /// The identifier of a prepared transaction: at most 200 bytes.
+    PreparedGid,
     /// Text: an application name, a state.
     Text,
     /// Seconds, a whole number.
@@ -32,6 +44,16 @@ pub enum ParameterType {
     Count,
     /// `CONNECTION LIMIT` of a role: -1 for none, else from zero.
     ConnectionLimit,
+    /// Bytes, a whole number from zero; at most an exabyte.
+    SizeBytes,
+    /// Kilobytes, a whole number from 64: memory and temporary files of a setting.
+    SizeKb,
+    /// A percentage, a whole number from 0 to 100.
+    Percent,
+    /// An RDS instance or cluster identifier: 1 to 63 lower-case letters, digits and single hyphens, a letter first.
+    InstanceId,
+    /// A Terraform variable's name: letters, digits, underscores and hyphens, no digit first.
+    TerraformVariable,
 }
 
 /// One parameter of a runbook.
@@ -124,7 +146,51 @@ impl ParameterSpec {
                     ))
                 }
             }
-            ParameterType::Role | ParameterType::Database => {
+            ParameterType::SizeBytes => self.number(value, "whole bytes", 0, 1 << 60),
+            ParameterType::SizeKb => self.number(value, "whole kilobytes", 64, i64::from(i32::MAX)),
+            ParameterType::Percent => self.number(value, "a percentage", 0, 100),
+            ParameterType::Slot => self.word(
+                value,
+                "a slot's name",
+                |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'),
+            ),
+            ParameterType::InstanceId => match self.word(
+                value,
+                "an instance identifier",
+                |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'),
+            )? {
+                ParameterValue::Text(id)
+                    if id.starts_with(|c: char| c.is_ascii_lowercase()) && !id.ends_with('-') && !id.contains("--") =>
+                {
+                    Ok(ParameterValue::Text(id))
+                }
+                other => Err(ValueError::WrongType(
+                    other.to_json().to_string(),
+                    "an instance identifier",
+                )),
+            },
+            ParameterType::TerraformVariable => match self.word(
+                value,
+                "a Terraform variable",
+                |b| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-'),
+            )? {
+                ParameterValue::Text(name) if !name.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+                    Ok(ParameterValue::Text(name))
+                }
+                other => Err(ValueError::WrongType(
+                    other.to_json().to_string(),
+                    "a Terraform variable",
+                )),
+            },
+            ParameterType::PreparedGid => match self.text(value, MAX_GID_BYTES)? {
+                gid if gid.is_empty() => Err(ValueError::BadText(0, MAX_GID_BYTES)),
+                gid => Ok(ParameterValue::Text(gid)),
+            },
+            ParameterType::Role
+            | ParameterType::Database
+            | ParameterType::Schema
+            | ParameterType::Relation
+            | ParameterType::Index => {
                 let text = self.text(value, MAX_NAME_BYTES)?;
                 if text.is_empty() {
                     return Err(ValueError::BadText(0, MAX_NAME_BYTES));
@@ -154,6 +220,15 @@ impl ParameterSpec {
         }
     }
 
+    /// A name of few characters, which stands as a string literal.
+    fn word(&self, value: &Value, what: &'static str, may_hold: fn(u8) -> bool) -> Result<ParameterValue, ValueError> {
+        let text = self.text(value, MAX_NAME_BYTES)?;
+        match !text.is_empty() && text.bytes().all(may_hold) {
+            true => Ok(ParameterValue::Text(text)),
+            false => Err(ValueError::WrongType(text, what)),
+        }
+    }
+
     fn text(&self, value: &Value, max_bytes: usize) -> Result<String, ValueError> {
         let text = value
             .as_str()
@@ -165,6 +240,47 @@ impl ParameterSpec {
             return Err(ValueError::NotAllowed(text.to_owned(), self.one_of.clone()));
         }
         Ok(text.to_owned())
+    }
+}
+
+impl ParameterType {
+    /// Whether its values are whole numbers.
+    pub fn is_number(self) -> bool {
+        matches!(
+            self,
+            Self::BackendPid
+                | Self::DurationS
+                | Self::Count
+                | Self::ConnectionLimit
+                | Self::SizeBytes
+                | Self::SizeKb
+                | Self::Percent
+        )
+    }
+
+    /// Whether its values name an object of the database or of the cloud: such a one comes from evidence, never as a literal.
+    pub fn is_object(self) -> bool {
+        matches!(
+            self,
+            Self::BackendPid
+                | Self::Timestamptz
+                | Self::Role
+                | Self::Database
+                | Self::Schema
+                | Self::Relation
+                | Self::Index
+                | Self::Slot
+                | Self::PreparedGid
+                | Self::InstanceId
+        )
+    }
+
+    /// Whether its values stand as identifiers.
+    pub fn is_identifier(self) -> bool {
+        matches!(
+            self,
+            Self::Role | Self::Database | Self::Schema | Self::Relation | Self::Index
+        )
     }
 }
 
@@ -269,6 +385,40 @@ mod tests {
         ] {
             assert!(time.parse(&json!(odd)).is_err(), "{odd}");
         }
+    }
+
+    #[test]
+    fn names_of_things_outside_sql_have_their_own_alphabets() {
+        let fits = |kind, text: &str| spec(kind).parse(&json!(text)).is_ok();
+        for (kind, good, odd) in [
+            (
+                ParameterType::Slot,
+                &["debezium", "a_1"][..],
+                &["", "A", "a-b", "a'b", "ä", &"x".repeat(64)][..],
+            ),
+            (
+                ParameterType::InstanceId,
+                &["orders-prod-1", "a"],
+                &["", "1a", "-a", "a-", "a--b", "A", "a_b", "a.b"],
+            ),
+            (
+                ParameterType::TerraformVariable,
+                &["allocated_storage", "_x", "A-1"],
+                &["", "1x", "-x", "x.y", "x y", "${x}"],
+            ),
+            (
+                ParameterType::PreparedGid,
+                &["tx-1", "it's"],
+                &["", "a\0b", &"x".repeat(200)],
+            ),
+        ] {
+            good.iter()
+                .for_each(|text| assert!(fits(kind, text), "{kind:?} {text}"));
+            odd.iter()
+                .for_each(|text| assert!(!fits(kind, text), "{kind:?} {text}"));
+        }
+        assert!(spec(ParameterType::Percent).parse(&json!(101)).is_err());
+        assert!(spec(ParameterType::SizeKb).parse(&json!(63)).is_err());
     }
 
     #[test]

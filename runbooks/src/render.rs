@@ -10,6 +10,8 @@ use crate::ParameterValue;
 /// Larger than any number that a template of ours contains, and small enough to parse as an integer.
 const FIRST_SENTINEL: i64 = 1_987_600_000;
 
+const FIRST_BIG_SENTINEL: u64 = 9_876_000_000_000_000_000;
+
 /// Why a template could not be rendered. Nothing is ever pasted and hoped for.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
@@ -135,6 +137,13 @@ impl Leaf {
     fn new(number: usize, slot: &Slot<'_>, value: &ParameterValue) -> Self {
         let mark = format!("__countersign_{number}__");
         let (sentinel_text, sentinel, value_text) = match value {
+            // The grammar keeps a number beyond 32 bits as its digits.
+            ParameterValue::Number(n) if !slot.literal && i32::try_from(*n).is_err() => {
+                let sentinel = FIRST_BIG_SENTINEL
+                    .saturating_add(u64::try_from(number).unwrap_or(u64::MAX))
+                    .to_string();
+                (sentinel.clone(), Value::from(sentinel), n.to_string())
+            }
             ParameterValue::Number(n) if !slot.literal => {
                 let sentinel = FIRST_SENTINEL.saturating_add(i64::try_from(number).unwrap_or(i64::MAX));
                 (sentinel.to_string(), Value::from(sentinel), n.to_string())
@@ -152,7 +161,7 @@ impl Leaf {
             }
         };
         let value = match (value, slot.literal) {
-            (ParameterValue::Number(n), true) => Value::from(n.to_string()),
+            (ParameterValue::Number(n), literal) if literal || i32::try_from(*n).is_err() => Value::from(n.to_string()),
             (value, _) => value.to_json(),
         };
         Self {
@@ -230,6 +239,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!(sql, r#"ALTER ROLE "app""x" WITH CONNECTION LIMIT -1"#);
+        for big in [214_748_364_800, 2_147_483_648, i64::MIN + 1, i64::from(i32::MIN) - 1] {
+            let sql = render("SELECT ${n} < 0", &values(&[("n", ParameterValue::Number(big))])).unwrap();
+            assert_eq!(sql, format!("SELECT {big} < 0"));
+        }
         let sql = render(
             "select 1 from pg_roles r where r.rolname = ${role:literal} and 0 < ${n}",
             &values(&[

@@ -5,6 +5,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_path_to_error::Segment;
 
 use crate::parameter::Derive;
 use crate::render::{placeholders, render};
@@ -88,6 +89,28 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Reads a document of the catalog; what does not fit is told with its place.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Finding> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let document = serde_path_to_error::deserialize(&mut reader).map_err(|error| Finding {
+        pointer: error.path().iter().map(pointer_part).collect(),
+        message: error.inner().to_string(),
+    })?;
+    reader.end().map_err(|error| Finding {
+        pointer: String::new(),
+        message: error.to_string(),
+    })?;
+    Ok(document)
+}
+
+fn pointer_part(segment: &Segment) -> String {
+    match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    }
+}
+
 /// The JSON Schema of a runbook.
 pub fn runbook_schema() -> Schema {
     schemars::schema_for!(RunbookDocument)
@@ -99,12 +122,7 @@ impl Runbook {
     /// # Errors
     /// Every fault that was found, each with its place.
     pub fn parse(json: &str) -> Result<Self, Vec<Finding>> {
-        let document: RunbookDocument = serde_json::from_str(json).map_err(|error| {
-            vec![Finding {
-                pointer: String::new(),
-                message: error.to_string(),
-            }]
-        })?;
+        let document: RunbookDocument = read(json).map_err(|finding| vec![finding])?;
         let mut findings = Vec::new();
         check_document(&document, &mut findings);
         if findings.is_empty() {
@@ -187,6 +205,14 @@ impl RunbookDocument {
     }
 }
 
+/// Whether it can name a folder of the catalog.
+pub(crate) fn is_id(id: &str) -> bool {
+    !id.is_empty()
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
 fn check_document(document: &RunbookDocument, findings: &mut Vec<Finding>) {
     let mut find = |pointer: &str, message: String| {
         findings.push(Finding {
@@ -197,12 +223,7 @@ fn check_document(document: &RunbookDocument, findings: &mut Vec<Finding>) {
     if document.schema != RUNBOOK_SCHEMA {
         find("/schema", format!("`{}` is not `{RUNBOOK_SCHEMA}`", document.schema));
     }
-    if document.id.is_empty()
-        || !document
-            .id
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    {
+    if !is_id(&document.id) {
         find("/id", "use lower-case letters, digits and hyphens".into());
     }
     if document.version == 0 {
@@ -225,6 +246,7 @@ fn check_document(document: &RunbookDocument, findings: &mut Vec<Finding>) {
         ("/steps", document.steps.is_empty()),
         ("/permissions", document.permissions.is_empty()),
         ("/sources", document.sources.is_empty()),
+        ("/verification/collateral", document.verification.collateral.is_empty()),
     ] {
         if empty {
             find(pointer, "at least one is needed".into());
@@ -255,14 +277,9 @@ fn check_parameters(document: &RunbookDocument, find: &mut impl FnMut(&str, Stri
         }
         if let Some(default) = &spec.default {
             let bounded = match spec.kind {
-                ParameterType::Text => !spec.one_of.is_empty(),
-                ParameterType::DurationS | ParameterType::Count | ParameterType::ConnectionLimit => {
-                    spec.min.is_some() && spec.max.is_some()
-                }
-                ParameterType::BackendPid
-                | ParameterType::Timestamptz
-                | ParameterType::Role
-                | ParameterType::Database => false,
+                kind if kind.is_object() => false,
+                kind if kind.is_number() => spec.min.is_some() && spec.max.is_some(),
+                _ => !spec.one_of.is_empty(),
             };
             if !bounded {
                 find(&place, "a literal needs bounds (`min` and `max`, or `one_of`); an object of the database is never a literal".into());
@@ -272,12 +289,7 @@ fn check_parameters(document: &RunbookDocument, find: &mut impl FnMut(&str, Stri
             }
         }
         if let Some(Derive { percent_of, percent }) = &spec.derive {
-            let numeric = |kind| {
-                matches!(
-                    kind,
-                    ParameterType::Count | ParameterType::DurationS | ParameterType::ConnectionLimit
-                )
-            };
+            let numeric = |kind: ParameterType| kind.is_number() && !kind.is_object();
             let base = document.parameters.get(percent_of);
             if !base.is_some_and(|base| base.derive.is_none() && numeric(base.kind)) || !numeric(spec.kind) {
                 find(
@@ -416,12 +428,9 @@ fn check_templates(document: &RunbookDocument, find: &mut impl FnMut(&str, Strin
 
 fn sample(spec: &ParameterSpec) -> ParameterValue {
     match spec.kind {
-        ParameterType::BackendPid
-        | ParameterType::DurationS
-        | ParameterType::Count
-        | ParameterType::ConnectionLimit => ParameterValue::Number(spec.min.unwrap_or(1)),
-        ParameterType::Role | ParameterType::Database => ParameterValue::Name("sample".into()),
-        ParameterType::Timestamptz | ParameterType::Text => ParameterValue::Text("sample".into()),
+        kind if kind.is_number() => ParameterValue::Number(spec.min.unwrap_or(1)),
+        kind if kind.is_identifier() => ParameterValue::Name("sample".into()),
+        _ => ParameterValue::Text("sample".into()),
     }
 }
 

@@ -6,6 +6,7 @@
     reason = "a failed set-up is a failed test"
 )]
 
+mod bindings;
 mod cluster;
 mod crash;
 mod demo;

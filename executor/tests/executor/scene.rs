@@ -78,7 +78,7 @@ impl Scene {
     }
 
     pub fn catalog(&self) -> Catalog {
-        Catalog::load(&self.catalog).unwrap()
+        Catalog::open(Some(&self.catalog)).unwrap()
     }
 
     /// Writes the configuration of an executor whose state is in `state`, and returns its path.

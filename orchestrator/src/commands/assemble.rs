@@ -17,10 +17,7 @@ use crate::toolbelt::Toolbelt;
 
 /// Opens the store, which nobody else may have open, and reads catalog and policy.
 pub(crate) fn assemble(config: Config, stop: CancellationToken) -> Result<Pipeline> {
-    let catalog = match &config.catalog.dir {
-        Some(dir) => Catalog::load(dir).with_context(|| format!("could not read the catalog `{}`", dir.display()))?,
-        None => Catalog::shipped().context("the built-in catalog is broken")?,
-    };
+    let catalog = Catalog::open(config.catalog.dir.as_deref()).context("could not read the catalog")?;
     let policy = match &config.policy.dir {
         Some(dir) => Policy::load(dir).with_context(|| format!("could not read the policy `{}`", dir.display()))?,
         None => Policy::shipped().context("the built-in policy is broken")?,

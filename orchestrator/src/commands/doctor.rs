@@ -48,11 +48,7 @@ pub(crate) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
 type Finding = (String, Result<String, String>);
 
 fn catalog(config: &Config) -> Finding {
-    let loaded = config
-        .catalog
-        .dir
-        .as_ref()
-        .map_or_else(Catalog::shipped, |dir| Catalog::load(dir));
+    let loaded = Catalog::open(config.catalog.dir.as_deref());
     let word = loaded.map(|catalog| format!("{} runbooks, {}", catalog.iter().count(), catalog.digest()));
     ("catalog".to_owned(), word.map_err(|e| crate::chain(&e)))
 }

@@ -24,10 +24,7 @@ use crate::store::Store;
 /// # Errors
 /// When catalog, policy, key, bearer, journal or approver list is missing, unreadable or not to be trusted.
 pub fn open(config: &Config, stop: CancellationToken) -> anyhow::Result<Gate> {
-    let catalog = match &config.catalog.dir {
-        Some(dir) => Catalog::load(dir),
-        None => Catalog::shipped(),
-    };
+    let catalog = Catalog::open(config.catalog.dir.as_deref());
     let policy = match &config.policy.dir {
         Some(dir) => Policy::load(dir),
         None => Policy::shipped(),

@@ -20,8 +20,13 @@ pub struct Cli {
 pub enum Command {
     /// Check every runbook of a catalog folder, or of the shipped catalog
     Lint { dir: Option<PathBuf> },
-    /// Print the JSON Schema of a runbook
-    Schema,
+    /// Print the JSON Schema of a runbook, or of a hand-over
+    Schema {
+        #[arg(long)]
+        hand_over: bool,
+    },
+    /// Render every fixture of a catalog folder, and compare each with its golden script
+    Test(FixtureArgs),
     /// Render the plan that a draft makes of recorded evidence, without executing anything
     Render(RenderArgs),
     /// Test a policy, or ask it about a plan
@@ -29,6 +34,16 @@ pub enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct FixtureArgs {
+    /// The folder of <id>/runbook.json and <id>/fixtures/<case>.json
+    #[arg(default_value = "runbooks/catalog")]
+    pub dir: PathBuf,
+    /// Write the scripts instead of comparing them; review the difference before you keep it
+    #[arg(long)]
+    pub write: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! The commands beside serving, one file each. Results go to stdout, remarks to stderr.
 
+pub mod fixtures;
 pub mod lint;
 pub mod policy;
 pub mod render;

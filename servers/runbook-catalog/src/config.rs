@@ -12,7 +12,7 @@ pub struct Config {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CatalogConfig {
-    /// A folder of `<id>/runbook.json`; without it, the catalog inside the binary.
+    /// A folder of `<id>/runbook.json` and `<id>/hand-over.json` that is laid over the catalog inside the binary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<FilePath>,
 }

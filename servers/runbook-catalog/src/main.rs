@@ -19,7 +19,8 @@ fn main() -> ExitCode {
     match &cli.command {
         None => serve(cli),
         Some(Command::Lint { dir }) => commands::lint::run(dir.as_deref()),
-        Some(Command::Schema) => commands::schema::run(),
+        Some(Command::Schema { hand_over }) => commands::schema::run(*hand_over),
+        Some(Command::Test(args)) => commands::fixtures::run(args),
         Some(Command::Render(args)) => commands::render::run(args),
         Some(Command::Policy {
             command: PolicyCommand::Test(args),

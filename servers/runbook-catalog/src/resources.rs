@@ -14,19 +14,22 @@ pub struct RunbookResources;
 #[async_trait]
 impl Resources<Shelf> for RunbookResources {
     async fn list(&self, shelf: &Shelf) -> Result<Vec<ResourceEntry>, ToolError> {
-        let entries = shelf.catalog.iter().flat_map(|runbook| {
-            let document = runbook.document();
-            let uri = format!("{SCHEME}{}", document.id);
-            let readme = shelf.readme(&document.id).map(|_| ResourceEntry {
+        let runbooks = shelf.catalog.iter().map(|entry| entry.document());
+        let runbooks = runbooks.map(|document| (&document.id, &document.title));
+        let hand_overs = shelf.catalog.hand_overs().map(|entry| entry.document());
+        let hand_overs = hand_overs.map(|document| (&document.id, &document.title));
+        let entries = runbooks.chain(hand_overs).flat_map(|(id, title)| {
+            let uri = format!("{SCHEME}{id}");
+            let readme = shelf.readme(id).map(|_| ResourceEntry {
                 uri: format!("{uri}/readme"),
-                name: format!("{}/readme", document.id),
-                description: format!("{}: the text for people", document.title),
+                name: format!("{id}/readme"),
+                description: format!("{title}: the text for people"),
                 mime_type: "text/markdown",
             });
             let json = ResourceEntry {
                 uri,
-                name: document.id.clone(),
-                description: document.title.clone(),
+                name: id.clone(),
+                description: title.clone(),
                 mime_type: "application/json",
             };
             std::iter::once(json).chain(readme)
@@ -57,11 +60,11 @@ impl Resources<Shelf> for RunbookResources {
         };
         let body = match path.strip_suffix("/readme") {
             Some(id) => shelf.readme(id).map(ResourceBody::markdown),
-            None => shelf
-                .catalog
-                .get(path)
-                .map(|runbook| ResourceBody::json(runbook.document()))
-                .transpose()?,
+            None => match (shelf.catalog.get(path), shelf.catalog.hand_over(path)) {
+                (Some(runbook), _) => Some(ResourceBody::json(runbook.document())?),
+                (None, Some(entry)) => Some(ResourceBody::json(entry.document())?),
+                (None, None) => None,
+            },
         };
         Ok(body.map(|body| body.fresh_for_ms(FRESH_FOR_MS)))
     }

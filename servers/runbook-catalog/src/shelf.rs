@@ -13,10 +13,12 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// Opens the catalog in a folder, or the shipped one; a runbook without its README is served without it.
+    /// Opens the shipped catalog, with a folder laid over it; an entry without its README is served without it.
     pub fn open(dir: Option<&Path>) -> anyhow::Result<Self> {
         let catalog = open_catalog(dir)?;
-        let ids = catalog.iter().map(|runbook| runbook.document().id.clone());
+        let runbooks = catalog.iter().map(|entry| entry.document().id.clone());
+        let hand_overs = catalog.hand_overs().map(|entry| entry.document().id.clone());
+        let ids = runbooks.chain(hand_overs);
         let readmes = ids.filter_map(|id| Some((id.clone(), readme::of(dir, &id)?))).collect();
         Ok(Self { catalog, readmes })
     }
@@ -26,10 +28,10 @@ impl Shelf {
     }
 }
 
-/// Loads a catalog folder, or the shipped catalog.
+/// Loads the shipped catalog, with a folder laid over it.
 pub fn open_catalog(dir: Option<&Path>) -> anyhow::Result<Catalog> {
-    match dir {
-        Some(dir) => Catalog::load(dir).with_context(|| format!("could not load the catalog `{}`", dir.display())),
-        None => Catalog::shipped().context("the shipped catalog is broken"),
-    }
+    Catalog::open(dir).with_context(|| match dir {
+        Some(dir) => format!("could not load the catalog with `{}`", dir.display()),
+        None => "the shipped catalog is broken".to_owned(),
+    })
 }

@@ -37,6 +37,9 @@ fn a_runbook_is_found_by_its_root_cause_and_read_whole() {
     assert_eq!(found[0]["digest"], book.digest().to_string());
     assert!(found[0]["needs"].as_array().unwrap().contains(&json!("blocker_pid")));
     assert_eq!(structured(&answers[2])["runbooks"], json!([]));
+    assert_eq!(structured(&answers[2])["hand_overs"], json!([]));
+    let handed_over = structured(&answers[0])["hand_overs"].as_array().unwrap();
+    assert!(handed_over.iter().any(|entry| entry["root_cause"] == "corruption"));
     assert_eq!(
         structured(&answers[3])["runbook"],
         serde_json::to_value(book.document()).unwrap()
@@ -101,11 +104,12 @@ fn runbooks_are_resources() {
         modern("resources/read", json!({"uri": "runbook://ddl-lock-queue"})),
         modern("resources/read", json!({"uri": "runbook://ddl-lock-queue/readme"})),
         modern("resources/read", json!({"uri": "runbook://../../etc/passwd"})),
+        modern("resources/read", json!({"uri": "runbook://corruption"})),
     ]);
     let catalog = Catalog::shipped().unwrap();
     assert_eq!(
         answers[0]["result"]["resources"].as_array().unwrap().len(),
-        2 * catalog.iter().count()
+        2 * (catalog.iter().count() + catalog.hand_overs().count())
     );
     let text = |answer: &Value| answer["result"]["contents"][0]["text"].as_str().unwrap().to_owned();
     let document = catalog.get("ddl-lock-queue").unwrap().document();
@@ -115,6 +119,10 @@ fn runbooks_are_resources() {
     );
     assert!(text(&answers[2]).starts_with("# "));
     assert_eq!(answers[3]["error"]["code"], -32602);
+    assert_eq!(
+        text(&answers[4]).parse::<Value>().unwrap()["root_cause"],
+        json!("corruption")
+    );
 }
 
 #[test]
@@ -155,21 +163,38 @@ fn a_dry_run_is_rendered_and_judged_from_the_command_line() {
 }
 
 #[test]
-fn a_folder_is_served_in_place_of_the_shipped_catalog() {
+fn a_folder_is_laid_over_the_shipped_catalog() {
     let dir = tempfile::tempdir().unwrap();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runbooks/catalog/ddl-lock-queue");
-    let folder = dir.path().join("books/ddl-lock-queue");
+    let folder = dir.path().join("books/our-own");
     fs::create_dir_all(&folder).unwrap();
-    fs::copy(shipped.join("runbook.json"), folder.join("runbook.json")).unwrap();
+    let text = fs::read_to_string(shipped.join("runbook.json")).unwrap();
+    fs::write(
+        folder.join("runbook.json"),
+        text.replace("\"ddl-lock-queue\"", "\"our-own\""),
+    )
+    .unwrap();
     let config = dir.path().join("catalog.toml");
     fs::write(&config, "[catalog]\ndir = 'books'").unwrap();
     let config = config.to_str().unwrap();
-    let answers = serve_with(&["--config", config], &[modern("resources/list", json!({}))]);
-    assert_eq!(
-        answers[0]["result"]["resources"].as_array().unwrap().len(),
-        1,
-        "a runbook without README is one resource"
+    let answers = serve_with(
+        &["--config", config],
+        &[
+            modern(
+                "tools/call",
+                json!({"name": "list_runbooks", "arguments": {"root_cause": "ddl_lock_queue"}}),
+            ),
+            modern("resources/read", json!({"uri": "runbook://our-own/readme"})),
+        ],
     );
+    let found: Vec<&Value> = structured(&answers[0])["runbooks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["id"])
+        .collect();
+    assert_eq!(found, [&json!("ddl-lock-queue"), &json!("our-own")]);
+    assert_eq!(answers[1]["error"]["code"], -32602, "it has no text of its own");
 
     fs::remove_file(folder.join("runbook.json")).unwrap();
     assert_eq!(

@@ -184,8 +184,7 @@ fn check_shown(view: &RequestView) -> Result<PlanDocument, CliError> {
 
 /// What this program's own catalog says of the plan, whatever the gate says.
 fn own_opinion(view: &RequestView, catalog: Option<&std::path::Path>) -> String {
-    let catalog = catalog.map_or_else(Catalog::shipped, Catalog::load);
-    let judged = catalog.map_err(|error| error.to_string()).and_then(|catalog| {
+    let judged = Catalog::open(catalog).map_err(|error| error.to_string()).and_then(|catalog| {
         let plan = Plan::admit(view.plan.as_bytes(), &catalog).map_err(|error| error.to_string())?;
         plan.check_evidence(&view.evidence).map_err(|error| error.to_string())
     });

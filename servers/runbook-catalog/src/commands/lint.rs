@@ -6,7 +6,7 @@ use std::{
 };
 
 use kit::ExitCode;
-use runbooks::{Catalog, Runbook};
+use runbooks::{Catalog, HAND_OVER_FILE, HandOver, RUNBOOK_FILE, Runbook};
 
 /// Checks a catalog folder, or the shipped catalog.
 pub fn run(dir: Option<&Path>) -> ExitCode {
@@ -41,15 +41,26 @@ fn lint_folder(dir: &Path) -> io::Result<Vec<String>> {
     folders.sort();
     if folders.is_empty() {
         return Ok(vec![format!(
-            "{}: no runbook here: expected <id>/runbook.json",
+            "{}: no runbook here: expected <id>/runbook.json or <id>/hand-over.json",
             dir.display()
         )]);
     }
-    Ok(folders.iter().flat_map(|folder| lint_runbook(folder)).collect())
+    Ok(folders.iter().flat_map(|folder| lint_entry(folder)).collect())
 }
 
-fn lint_runbook(folder: &Path) -> Vec<String> {
-    let file = folder.join("runbook.json");
+fn lint_entry(folder: &Path) -> Vec<String> {
+    let hand_over = folder.join(HAND_OVER_FILE);
+    let runbook = folder.join(RUNBOOK_FILE);
+    let file = match (hand_over.is_file(), runbook.is_file()) {
+        (true, true) => {
+            return vec![format!(
+                "{}: stands beside {RUNBOOK_FILE}: an entry runs, or it is handed over",
+                hand_over.display()
+            )];
+        }
+        (true, false) => hand_over,
+        _ => runbook,
+    };
     let mut faults = match fs::read_to_string(&file) {
         Ok(text) => lint_text(&file, folder, &text),
         Err(error) => vec![format!("{}: {error}", file.display())],
@@ -65,13 +76,16 @@ fn lint_runbook(folder: &Path) -> Vec<String> {
 }
 
 fn lint_text(file: &Path, folder: &Path, text: &str) -> Vec<String> {
-    match Runbook::parse(text) {
+    let id = match file.ends_with(HAND_OVER_FILE) {
+        true => HandOver::parse(text).map(|entry| entry.document().id.clone()),
+        false => Runbook::parse(text).map(|entry| entry.document().id.clone()),
+    };
+    match id {
         Err(findings) => findings
             .iter()
             .map(|finding| format!("{}: {finding}", file.display()))
             .collect(),
-        Ok(runbook) => {
-            let id = &runbook.document().id;
+        Ok(id) => {
             let misplaced = folder.file_name().is_none_or(|name| name != id.as_str());
             let fault = || {
                 format!(
