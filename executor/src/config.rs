@@ -27,6 +27,8 @@ pub struct Config {
     pub floor: Floor,
     /// The executor's own runbooks; without it, those that were built in.
     pub catalog_dir: Option<PathBuf>,
+    /// Whose signature that folder needs, as an OpenSSH public key line.
+    pub catalog_signed_by: Option<String>,
     /// The executor's own policy; without it, that which was built in.
     pub policy_dir: Option<PathBuf>,
     /// Where checkpoints go before anything takes effect.
@@ -142,7 +144,13 @@ impl Config {
             faults.push("`floor.approvers` is 0: somebody must approve".to_owned());
         }
 
-        let catalog_dir = parse_dir(root.optional_section("catalog", faults), faults);
+        let mut catalog = root.optional_section("catalog", faults);
+        let catalog_dir = catalog.optional_path("dir", faults);
+        let catalog_signed_by = catalog.optional_text("signed_by", faults);
+        if catalog_signed_by.is_some() {
+            check_key("catalog.signed_by", catalog_signed_by.as_deref(), faults);
+        }
+        catalog.end(faults);
         let policy_dir = parse_dir(root.optional_section("policy", faults), faults);
         let publish = parse_publish(root.optional_section("journal", faults), faults);
         let targets: Vec<_> = root
@@ -165,6 +173,7 @@ impl Config {
                 hardware,
             },
             catalog_dir,
+            catalog_signed_by,
             policy_dir,
             publish,
             targets: targets.into_iter().collect::<Option<_>>()?,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use journal::{Journal, JournalConfig};
 use policies::{Policy, PolicyError};
-use runbooks::{Catalog, CatalogError, Timestamp};
+use runbooks::{Catalog, Timestamp};
 use tokio::sync::{Notify, watch};
 
 use crate::clock::{Clock, SystemClock};
@@ -38,7 +38,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     #[error("the catalog cannot be used")]
-    Catalog(#[from] CatalogError),
+    Catalog(#[from] approval::SignedCatalogError),
     #[error("the policy cannot be used")]
     Policy(#[from] PolicyError),
     #[error("the gate cannot be spoken to")]
@@ -55,7 +55,7 @@ impl Executor {
 
     /// The same with another clock: for tests.
     pub fn open_at(config: Config, clock: Box<dyn Clock>) -> Result<Self, OpenError> {
-        let catalog = Catalog::open(config.catalog_dir.as_deref())?;
+        let catalog = approval::open_catalog(config.catalog_dir.as_deref(), config.catalog_signed_by.as_deref())?;
         let policy = match &config.policy_dir {
             Some(dir) => Policy::load(dir)?,
             None => Policy::shipped()?,

@@ -10,6 +10,7 @@ allow if {
 	requester_proven
 	policy_proven
 	window_proven
+	change_window_proven
 	freeze_proven
 	rate_proven
 	evidence_proven
@@ -42,6 +43,7 @@ checks_proven if {
 
 # What the people who approve and the executor must keep to. An environment that is not known to be a lesser one counts
 # as production: a misspelt name must not lower the bar.
+# Risk decides, not irreversibility: an ended session loses its open transaction for good and is still low risk.
 default approvers := 2
 
 approvers := 1 if {

@@ -68,7 +68,25 @@ denials contains denial(
 	not window_short
 }
 
-denials contains denial("frozen", "changes are frozen", "", "", "any plan, once the freeze is lifted") if not freeze_proven
+denials contains denial(
+	"frozen",
+	"changes are frozen",
+	"",
+	input.context.freeze_until,
+	"any plan, once the freeze is lifted or over",
+) if {
+	not freeze_proven
+}
+
+denials contains denial(
+	"outside_change_window",
+	"no change window is open",
+	"",
+	sprintf("now %d (seconds since 1970)", [input.context.now]),
+	concat(" ", ["any plan, once the next window opens:", input.context.window_opens]),
+) if {
+	not change_window_proven
+}
 
 denials contains denial(
 	"too_many_executions",
@@ -173,192 +191,3 @@ denials contains denial(
 	some step in input.steps
 	not way_back_proven(step)
 }
-
-# --- each statement
-
-denials contains denial(
-	"opaque_statement",
-	sprintf("what it does cannot be read from it: %s", [reason]),
-	statement.step,
-	statement.sql.text,
-	"statements whose whole effect is in their text",
-) if {
-	some statement in statements
-	some reason in statement.sql.opaque
-}
-
-denials contains denial(
-	"forbidden_statement",
-	sprintf("`%s` may not stand in a %s", [kind, statement.use]),
-	statement.step,
-	statement.sql.text,
-	concat(", ", kinds[statement.use]),
-) if {
-	some statement in statements
-	some kind in array.concat([statement.sql.kind], statement.sql.nested_kinds)
-	not kind in kinds[statement.use]
-}
-
-denials contains denial(
-	"forbidden_statement",
-	sprintf("`%s` is written or locked", [relation]),
-	statement.step,
-	statement.sql.text,
-	"statements that write no relation",
-) if {
-	some statement in statements
-	some relation in statement.sql.relations_written
-}
-
-denials contains denial(
-	"forbidden_statement",
-	"rows are locked",
-	statement.step,
-	statement.sql.text,
-	"SELECT without FOR UPDATE or FOR SHARE",
-) if {
-	some statement in statements
-	statement.sql.row_locks == true
-}
-
-denials contains denial(
-	"forbidden_function",
-	sprintf("`%s` is not known to change nothing", [name]),
-	statement.step,
-	statement.sql.text,
-	concat(", ", reading_functions),
-) if {
-	some statement in statements
-	some name in statement.sql.functions
-	not function_in(name, functions_of[statement.use])
-}
-
-denials contains denial(
-	"forbidden_relation",
-	sprintf("`%s` is not in pg_catalog, or is not qualified with it", [name]),
-	statement.step,
-	statement.sql.text,
-	"relations written as pg_catalog.…",
-) if {
-	some statement in statements
-	some name in statement.sql.relations_read
-	not startswith(name, "pg_catalog.")
-}
-
-denials contains denial(
-	"forbidden_type",
-	sprintf("a cast to `%s` may run code of a user", [name]),
-	statement.step,
-	statement.sql.text,
-	concat(", ", plain_types),
-) if {
-	some statement in statements
-	some name in statement.sql.types
-	not type_plain(name)
-}
-
-denials contains denial(
-	"unguarded_signal",
-	"the guard does not name the very sessions that are signalled",
-	step.id,
-	action.sql.text,
-	concat(" ", [
-		"pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a WHERE a.pid = … AND a.backend_start = …, one row;",
-		"or a group by usename, application_name, state and backend_start <= … with a LIMIT that the rows keep to",
-	]),
-) if {
-	some [step, action] in actions
-	some name in action.sql.functions
-	name in signal_functions
-	not signal_proven(action)
-}
-
-denials contains denial(
-	"no_effect",
-	"the statement only reads: it is no step",
-	step.id,
-	step.action.sql.text,
-	"a signal to sessions, or a change of a role",
-) if {
-	some step in input.steps
-	step.action.sql.kind == "select"
-	signals := [name | some name in step.action.sql.functions; name in signal_functions]
-	count(signals) == 0
-}
-
-denials contains denial(
-	"outside_scope",
-	sprintf("the evidence does not name the role `%s`", [role]),
-	step.id,
-	action.sql.text,
-	concat(", ", evidence_roles),
-) if {
-	some [step, action] in actions
-	some role in action.sql.roles
-	not role_in_scope(role)
-}
-
-denials contains denial(
-	"forbidden_option",
-	sprintf("`%s` of a role may not be changed", [option]),
-	step.id,
-	action.sql.text,
-	"CONNECTION LIMIT",
-) if {
-	some [step, action] in actions
-	action.sql.kind == "alter_role"
-	some option in action.sql.options
-	option != "connectionlimit"
-}
-
-denials contains denial(
-	"forbidden_setting",
-	sprintf("the setting `%s` may not be changed", [setting]),
-	step.id,
-	action.sql.text,
-	concat(", ", role_settings),
-) if {
-	some [step, action] in actions
-	some setting in action.sql.settings
-	not setting in role_settings
-}
-
-# --- where each statement stands, and what may stand there
-
-kinds := {
-	"step": {"alter_role", "alter_role_set", "select"},
-	"rollback": {"alter_role", "alter_role_set"},
-	"check": {"select"},
-}
-
-functions_of := {
-	"step": reading_functions | signal_functions,
-	"rollback": set(),
-	"check": reading_functions,
-}
-
-actions contains [step, step.action] if some step in input.steps
-
-actions contains [step, action] if {
-	some step in input.steps
-	some action in step.rollback.actions
-}
-
-statements contains {"use": "step", "step": step.id, "sql": step.action.sql} if some step in input.steps
-
-statements contains {"use": "rollback", "step": step.id, "sql": action.sql} if {
-	some step in input.steps
-	some action in step.rollback.actions
-}
-
-statements contains {"use": "check", "step": step.id, "sql": check.sql} if {
-	some step in input.steps
-	some check in array.concat(step.asserts, step.rollback.asserts)
-}
-
-statements contains {"use": "check", "step": check.id, "sql": check.sql} if {
-	some list in [input.prechecks, input.stop_if, input.blast_radius, input.verification.collateral]
-	some check in list
-}
-
-statements contains {"use": "check", "step": "verification", "sql": input.verification.sql} if input.verification

@@ -5,18 +5,22 @@ limits := {
 	"steps": 50,
 	"statement_timeout_s": 600,
 	"lock_timeout_ms": 5000,
+	"storage_lock_timeout_ms": 2000,
 	"state_wait_s": 600,
 	"verification_s": 3600,
 	"approval_window_s": 900,
 	"execution_window_s": 1800,
 	"executions_last_day": 24,
-	"blast_radius": {"sessions": 500, "statements": 50},
+	"blast_radius": {"indexes": 1, "mib": 20480, "sessions": 500, "slots": 1, "statements": 50, "tables": 1},
 }
 
 lesser_environments := {"ci", "demo", "dev", "development", "sandbox", "staging", "test"}
 
 # The only functions that may have an effect, and only where `signal_proven` says.
 signal_functions := {"pg_catalog.pg_cancel_backend", "pg_catalog.pg_terminate_backend"}
+
+# And the one that ends a replication slot, only where `slot_drop_proven` says.
+slot_functions := {"pg_catalog.pg_drop_replication_slot"}
 
 # Functions that change nothing, whoever calls them; with or without `pg_catalog.` before them.
 reading_functions := {
@@ -46,6 +50,8 @@ reading_functions := {
 	"pg_current_wal_lsn",
 	"pg_database_size",
 	"pg_is_in_recovery",
+	"pg_last_wal_receive_lsn",
+	"pg_last_wal_replay_lsn",
 	"pg_last_xact_replay_timestamp",
 	"pg_postmaster_start_time",
 	"pg_relation_size",
@@ -84,11 +90,56 @@ plain_types := {
 	"xid8",
 }
 
-# Settings of a role that a plan may change: each bounds how long a session may hold on to something.
+# Settings of a role that a plan may change, each with its bounds in its own unit: how long a session may hold on to
+# something, and how much it may take.
 role_settings := {
-	"idle_in_transaction_session_timeout",
-	"idle_session_timeout",
-	"lock_timeout",
-	"statement_timeout",
-	"transaction_timeout",
+	"idle_in_transaction_session_timeout": {"unit": "ms", "low": 1000, "high": 86400000},
+	"idle_session_timeout": {"unit": "ms", "low": 1000, "high": 86400000},
+	"lock_timeout": {"unit": "ms", "low": 100, "high": 86400000},
+	"statement_timeout": {"unit": "ms", "low": 1000, "high": 86400000},
+	"temp_file_limit": {"unit": "kB", "low": 1024, "high": 1073741824},
+	"transaction_timeout": {"unit": "ms", "low": 1000, "high": 86400000},
+	"work_mem": {"unit": "kB", "low": 64, "high": 1048576},
 }
+
+# How PostgreSQL writes sizes and times, in the setting's own unit.
+setting_units := {
+	"kB": {"": 1, "kB": 1, "MB": 1024, "GB": 1048576, "TB": 1073741824},
+	"ms": {"": 1, "ms": 1, "s": 1000, "min": 60000, "h": 3600000, "d": 86400000},
+}
+
+# The options that VACUUM and ANALYZE may have, exactly; FULL, which rewrites the table under the strongest lock, never.
+vacuum_parameters := {
+	"analyze": [[]],
+	"vacuum": [
+		[{"name": "analyze", "value": ""}],
+		[
+			{"name": "freeze", "value": ""},
+			{"name": "index_cleanup", "value": "off"},
+			{"name": "truncate", "value": "off"},
+		],
+	],
+}
+
+index_parameters := {"drop": [], "reindex": [{"name": "concurrently", "value": ""}]}
+
+# The fields of the evidence that name an object, by its type; VACUUM and ANALYZE say none.
+scope_fields := {
+	"": {"relname", "table"},
+	"index": {"index", "indexrelname"},
+	"table": {"relname", "table"},
+}
+
+no_utility := {
+	"cascade": false,
+	"columns": [],
+	"commands": [],
+	"database": "",
+	"if_exists": false,
+	"object_type": "",
+	"objects": [],
+	"parameters": [],
+}
+
+# What a statement without rows expects of them.
+uncounted := {"counted": false, "at_least": 0, "at_most": 0}

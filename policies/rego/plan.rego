@@ -50,7 +50,16 @@ window_short if {
 	input.plan.expires_at - input.plan.approve_by <= limits.execution_window_s
 }
 
-freeze_proven if input.context.freeze == false
+freeze_proven if {
+	input.context.freeze == false
+	is_string(input.context.freeze_until)
+}
+
+# The operator's own windows, where there are any; `window_proven` is about the plan's.
+change_window_proven if {
+	input.context.window_open == true
+	is_string(input.context.window_opens)
+}
 
 rate_proven if {
 	within(input.context.executions_last_day, 0, limits.executions_last_day - 1)
@@ -62,6 +71,7 @@ evidence_proven if {
 	every evidence_text in input.plan.evidence {
 		is_string(evidence_text.field)
 		is_string(evidence_text.text)
+		is_string(evidence_text.row)
 	}
 }
 

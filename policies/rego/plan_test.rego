@@ -12,8 +12,9 @@ plan_cases := [
 	["malformed_plan", {"plan": {"risk": "none"}}],
 	["malformed_plan", {"plan": {"max_executions": 2}}],
 	["malformed_plan", {"plan": {"evidence": {}}}],
-	["malformed_plan", {"plan": {"evidence": [{"field": "usename", "text": 7}]}}],
-	["malformed_plan", {"plan": {"evidence": [{"field": 7, "text": "app"}]}}],
+	["malformed_plan", {"plan": {"evidence": [{"field": "usename", "text": 7, "row": "E1"}]}}],
+	["malformed_plan", {"plan": {"evidence": [{"field": 7, "text": "app", "row": "E1"}]}}],
+	["malformed_plan", {"plan": {"evidence": [{"field": "usename", "text": "app"}]}}],
 	["outside_target", {"plan": {"target": {"name": "payments"}}}],
 	["outside_target", {"plan": {"target": {"environment": "production"}}}],
 	["outside_target", {"plan": {"target": {"system_identifier": "7302"}}}],
@@ -38,6 +39,9 @@ plan_cases := [
 	["window_too_long", {"plan": {"expires_at": blocker.plan.approve_by + 1801}}],
 	["frozen", {"context": {"freeze": true}}],
 	["frozen", {"context": {"freeze": "no"}}],
+	["frozen", {"context": {"freeze_until": null}}],
+	["outside_change_window", {"context": {"window_open": false, "window_opens": "2026-11-28T21:00:00Z"}}],
+	["outside_change_window", {"context": {"window_open": "yes"}}],
 	["too_many_executions", {"context": {"executions_last_day": 24}}],
 	["too_many_executions", {"context": {"executions_last_day": -1}}],
 	["no_steps", {"steps": []}],
@@ -59,6 +63,8 @@ test_each_fault_of_a_plan_is_refused_by_name if {
 	}
 }
 
+test_an_opening_that_is_no_text_is_refused if refused(object.union(blocker, {"context": {"window_opens": null}}))
+
 test_the_last_moment_and_the_last_execution_are_allowed if {
 	allowed(object.union(blocker, {"context": {"now": blocker.plan.expires_at - 1, "executions_last_day": 23}}))
 	allowed(object.union(blocker, {"context": {"now": blocker.plan.not_before}}))
@@ -70,6 +76,10 @@ radius_cases := [
 	{"limit": "1"},
 	{"unit": "databases"},
 	{"unit": "statements", "limit": 51},
+	{"unit": "tables", "limit": 2},
+	{"unit": "indexes", "limit": 2},
+	{"unit": "slots", "limit": 2},
+	{"unit": "mib", "limit": 20481},
 	{"expected": 2},
 	{"expected": "many"},
 	{"expected": null},
@@ -88,7 +98,7 @@ test_an_expectation_up_to_the_limit_is_allowed if {
 
 # A check that is not fine is refused wherever it stands.
 test_a_check_that_writes_is_refused_wherever_it_stands if {
-	bad := {"id": "bad", "sql": object.union(blocker.prechecks[0].sql, {"kind": "delete", "relations_written": ["orders"]})}
+	bad := {"id": "bad", "expect": blocker.prechecks[0].expect, "sql": object.union(blocker.prechecks[0].sql, {"kind": "delete", "relations_written": ["orders"]})}
 	step := blocker.steps[0]
 	way_back := {"class": "exact", "reason": "", "actions": saturation.steps[0].rollback.actions, "asserts": [bad]}
 	every place in [

@@ -4,6 +4,8 @@ package countersign
 check_proven(check) if {
 	named(check.id)
 	reading_proven(check.sql)
+	check.expect.kind in {"at_least", "at_most", "equals", "is_true"}
+	is_string(check.expect.value)
 }
 
 # Reads the catalog and changes nothing.
@@ -25,6 +27,10 @@ select_proven(sql, functions) if {
 	every name in sql.relations_read {
 		startswith(name, "pg_catalog.")
 	}
+	sql.utility == no_utility
+	texts(sql.from)
+	texts(sql.conditions)
+	is_string(sql.output)
 }
 
 # Nothing is hidden from the parser, nothing is written, locked, or run by a type's code.
@@ -65,21 +71,25 @@ signal_proven(action) if {
 	action.kind == "sql"
 	action.class == "non_transactional"
 	select_proven(action.sql, reading_functions | signal_functions)
-	calls := action.calls
-	is_array(calls)
-	every call in calls {
-		call_shaped(call)
-		call.function in action.sql.functions
-	}
-	signals := [call | some call in calls; call.function in signal_functions]
+	calls_shaped(action)
+	signals := [call | some call in action.calls; call.function in signal_functions]
 	count(signals) == 1
 	every call in signals {
 		guarded(call, action.rows)
 	}
 }
 
+calls_shaped(action) if {
+	is_array(action.calls)
+	every call in action.calls {
+		call_shaped(call)
+		call.function in action.sql.functions
+	}
+}
+
 call_shaped(call) if {
 	is_string(call.first_argument)
+	is_string(call.constant)
 	is_string(call.clause)
 	is_boolean(call.in_root)
 	texts(call.relations)
@@ -132,23 +142,15 @@ role_change_proven(action) if {
 	action.sql.kind == "alter_role"
 	action.sql.options == ["connectionlimit"]
 	action.sql.settings == []
-}
-
-role_change_proven(action) if {
-	role_action_proven(action)
-	action.sql.kind == "alter_role_set"
-	action.sql.options == []
-	count(action.sql.settings) == 1
-	every setting in action.sql.settings {
-		setting in role_settings
-	}
+	action.sql.utility == no_utility
 }
 
 role_action_proven(action) if {
 	action.kind == "sql"
 	action.class == "transactional"
-	action.rows == {"counted": false, "at_least": 0, "at_most": 0}
+	action.rows == uncounted
 	action.calls == []
+	no_rows(action.sql)
 	action.sql.nested_kinds == []
 	action.sql.functions == []
 	action.sql.relations_read == []

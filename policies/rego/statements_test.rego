@@ -64,11 +64,26 @@ test_what_is_odd_without_a_name_for_it_is_refused_too if {
 		{"relations_written": null},
 		{"types": null},
 		{"opaque": null},
+		{"utility": {"objects": [{"schema": "public", "name": "orders"}]}},
+		{"utility": null},
+		{"from": null},
+		{"from": {}},
+		{"conditions": null},
+		{"conditions": {}},
+		{"output": null},
 	] {
 		refused(statement_of(blocker, change))
 		refused(check_of(change))
 	}
-	every change in [{"nested_kinds": ["select"]}, {"functions": ["now"]}, {"relations_read": ["pg_catalog.pg_roles"]}] {
+	every change in [
+		{"nested_kinds": ["select"]},
+		{"functions": ["now"]},
+		{"relations_read": ["pg_catalog.pg_roles"]},
+		{"utility": {"commands": ["reset"]}},
+		{"from": ["pg_catalog.pg_roles"]},
+		{"conditions": ["x"]},
+		{"output": "count(*)"},
+	] {
 		refused(statement_of(saturation, change))
 	}
 }
@@ -128,6 +143,7 @@ test_a_call_of_odd_shape_is_refused if {
 	every change in [
 		{"function": null},
 		{"first_argument": null},
+		{"constant": null},
 		{"clause": null},
 		{"in_root": null},
 		{"relations": null},
@@ -141,6 +157,7 @@ test_a_call_of_odd_shape_is_refused if {
 		odd := object.union({
 			"function": "pg_catalog.clock_timestamp",
 			"first_argument": "",
+			"constant": "",
 			"clause": "where_clause",
 			"in_root": true,
 			"relations": [],
@@ -194,9 +211,9 @@ test_a_role_that_no_evidence_names_is_out_of_scope if {
 		refused_with(statement_of(saturation, {"roles": [role]}), "outside_scope")
 	}
 	evidence := [
-		{"field": "usename", "text": "all"},
-		{"field": "usename", "text": "public"},
-		{"field": "application_name", "text": "postgres"},
+		{"field": "usename", "text": "all", "row": "E1"},
+		{"field": "usename", "text": "public", "row": "E1"},
+		{"field": "application_name", "text": "postgres", "row": "E1"},
 	]
 	every role in ["all", "public", "postgres"] {
 		forged := object.union(saturation, {"plan": {"evidence": array.concat(saturation.plan.evidence, evidence)}})
@@ -207,7 +224,7 @@ test_a_role_that_no_evidence_names_is_out_of_scope if {
 test_a_role_is_named_by_evidence_as_usename_or_rolname if {
 	every field in ["usename", "rolname"] {
 		plan := object.union(saturation, {
-			"plan": {"evidence": [{"field": field, "text": "app"}]},
+			"plan": {"evidence": [{"field": field, "text": "app", "row": "E1"}]},
 			"steps": [saturation.steps[0]],
 		})
 		allowed(plan)
@@ -228,23 +245,6 @@ test_only_the_connection_limit_and_bounding_settings_of_one_role_are_changed if 
 	not "forbidden_setting" in codes(statement_of(saturation, {"settings": ["lock_timeout"]}))
 }
 
-role_set := statement_of(saturation, {
-	"kind": "alter_role_set",
-	"options": [],
-	"settings": ["idle_in_transaction_session_timeout"],
-})
-
-test_a_setting_that_bounds_a_session_may_be_set_for_a_role if {
-	allowed(role_set)
-	refused_with(statement_of(role_set, {"settings": ["search_path"]}), "forbidden_setting")
-	refused_with(statement_of(role_set, {"settings": ["all"]}), "forbidden_setting")
-	refused(statement_of(role_set, {"settings": []}))
-	refused_with(statement_of(role_set, {"roles": ["postgres"]}), "outside_scope")
-	refused(step_of(role_set, {"action": {"class": "non_transactional"}}))
-	refused(statement_of(role_set, {"settings": ["lock_timeout", "statement_timeout"]}))
-	refused(statement_of(role_set, {"options": ["connectionlimit"]}))
-}
-
 test_a_change_of_a_role_is_transactional_sql_without_rows_or_calls if {
 	every change in [
 		{"kind": "shell"},
@@ -260,3 +260,14 @@ test_a_change_of_a_role_is_transactional_sql_without_rows_or_calls if {
 
 # The first check, with a part of the facts of its statement replaced.
 check_of(change) := object.union(blocker, {"prechecks": [object.union(blocker.prechecks[0], {"sql": change})]})
+
+test_an_expectation_is_one_of_the_known_ones if {
+	every expect in [{"kind": "is_true", "value": ""}, {"kind": "equals", "value": "1"}, {"kind": "at_least", "value": "1"}] {
+		allowed(expecting(expect))
+	}
+	every expect in [{"kind": "is_odd"}, {"kind": null}, {"value": null}, {"value": 1}] {
+		refused(expecting(expect))
+	}
+}
+
+expecting(expect) := object.union(blocker, {"prechecks": [object.union(blocker.prechecks[0], {"expect": expect})]})

@@ -5,7 +5,7 @@ step_proven(step) if {
 	named(step.id)
 	within(step.max_wait_s, 0, limits.state_wait_s)
 	bounds_proven(step.action)
-	effect_proven(step.action)
+	effect_proven(step)
 	asserts_proven(step.asserts)
 	way_back_proven(step)
 	rollback_statements_proven(step.rollback)
@@ -28,17 +28,32 @@ statement_timeout_proven(action) if within(action.timeout_s, 1, limits.statement
 
 lock_timeout_proven(action) if within(action.lock_timeout_ms, 1, limits.lock_timeout_ms)
 
-# What a step may do: signal sessions, or change a role that the evidence names.
-effect_proven(action) if signal_proven(action)
+# What a step may do: signal sessions, change a role, maintain an object, or end a replication slot.
+effect_proven(step) if signal_proven(step.action)
 
-effect_proven(action) if role_change_proven(action)
+effect_proven(step) if role_change_proven(step.action)
 
-# A way back may change a role back; it may not signal anybody.
+effect_proven(step) if role_setting_proven(step.action)
+
+effect_proven(step) if maintenance_proven(step.action)
+
+effect_proven(step) if slot_drop_proven(step)
+
+# A way back may change a role or a table's storage parameters back. A setting goes back to what it was, whatever it was.
+way_back_effect_proven(action) if role_change_proven(action)
+
+way_back_effect_proven(action) if role_setting_form(action)
+
+way_back_effect_proven(action) if {
+	maintenance_proven(action)
+	action.sql.kind == "alter_table"
+}
+
 rollback_statements_proven(rollback) if {
 	is_array(rollback.actions)
 	every action in rollback.actions {
 		bounds_proven(action)
-		role_change_proven(action)
+		way_back_effect_proven(action)
 	}
 	is_array(rollback.asserts)
 	every check in rollback.asserts {

@@ -7,11 +7,16 @@ use std::{fs, io};
 use runbooks::Digest;
 
 /// The policy that ships inside the binary.
-const SHIPPED: [(&str, &str); 6] = [
+const SHIPPED: [(&str, &str); 11] = [
     ("allow.rego", include_str!("../rego/allow.rego")),
     ("denials.rego", include_str!("../rego/denials.rego")),
+    ("effect_denials.rego", include_str!("../rego/effect_denials.rego")),
     ("limits.rego", include_str!("../rego/limits.rego")),
+    ("maintenance.rego", include_str!("../rego/maintenance.rego")),
     ("plan.rego", include_str!("../rego/plan.rego")),
+    ("settings.rego", include_str!("../rego/settings.rego")),
+    ("slots.rego", include_str!("../rego/slots.rego")),
+    ("statement_denials.rego", include_str!("../rego/statement_denials.rego")),
     ("statements.rego", include_str!("../rego/statements.rego")),
     ("steps.rego", include_str!("../rego/steps.rego")),
 ];

@@ -11,6 +11,7 @@ use runbooks::{Digest, Plan, PlanDocument, canonical_json};
 use serde::Deserialize;
 
 use crate::bundle::{Bundle, PolicyError};
+use crate::calendar::ChangeCalendar;
 use crate::decision::{Decision, Denial, Obligations};
 use crate::input::{Input, PolicyContext};
 use crate::lint;
@@ -26,6 +27,7 @@ const TIMER_INTERVAL: NonZeroU32 = NonZeroU32::new(64).unwrap();
 pub struct Policy {
     prepared: Engine,
     digest: Digest,
+    calendar: ChangeCalendar,
 }
 
 impl std::fmt::Debug for Policy {
@@ -68,7 +70,15 @@ impl Policy {
         Ok(Self {
             prepared,
             digest: bundle.digest(),
+            calendar: ChangeCalendar::default(),
         })
+    }
+
+    /// Sets when changes may be made; until then it is always. The calendar is the operator's own and no part of what the
+    /// policy is pinned by; what it says at the moment of a decision is part of the input.
+    #[must_use]
+    pub fn with_calendar(self, calendar: ChangeCalendar) -> Self {
+        Self { calendar, ..self }
     }
 
     /// Returns what this policy is pinned by.
@@ -97,7 +107,8 @@ impl Policy {
 
     /// Returns what the rules would be asked about: canonical JSON, as other policy engines can read it too.
     pub fn input(&self, plan: &PlanDocument, context: &PolicyContext) -> Result<Vec<u8>, Denial> {
-        canonical_json(&Input::new(plan, context, self.digest.to_string())?).map_err(policy_error)
+        let standing = self.calendar.at(context.now);
+        canonical_json(&Input::new(plan, context, standing, self.digest.to_string())?).map_err(policy_error)
     }
 
     /// Decides on input as JSON: the only way in to the rules.

@@ -1,19 +1,22 @@
-//! The only place where policy input is made: from a plan, its parsed statements, and what the caller itself knows.
+//! The only place where policy input is made: from a plan, its parsed statements (`statement_input`), and what the caller
+//! itself knows.
 //!
 //! Every field is always there and never null, so that a rule that asks for one that is missing proves nothing.
 
 use runbooks::{
-    Action, BlastRadius, Check, PlanDocument, Rollback, Rows, Source, SqlAction, Step, StepClass, Target, Timestamp,
+    Action, BlastRadius, Check, Expect, PlanDocument, Rollback, Rows, Source, SqlAction, Step, StepClass, Target,
+    Timestamp,
 };
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::Value;
-use sql_facts::{Facts, Statement};
 
+use crate::calendar::Standing;
 use crate::decision::Denial;
+use crate::statement_input::{Call, Sql, read};
 
 /// Stands for a number that is not known: an expectation that nobody gave, a LIMIT that is not there.
-const UNKNOWN: i64 = -1;
+pub(crate) const UNKNOWN: i64 = -1;
 
 /// What whoever asks knows by itself, never from the plan.
 #[derive(Debug, Clone)]
@@ -26,7 +29,7 @@ pub struct PolicyContext {
     pub target: Target,
     /// Executions on this target in the 24 hours before `now`.
     pub executions_last_day: u32,
-    /// Whether changes are frozen.
+    /// Whether changes are frozen by hand; the policy's own calendar may freeze them too.
     pub freeze: bool,
 }
 
@@ -78,6 +81,8 @@ struct RunbookInput {
 struct EvidenceText {
     field: String,
     text: String,
+    /// What holds the field: the evidence's id and the pointer without its last part. Fields of one row belong together.
+    row: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -86,7 +91,14 @@ struct Context {
     requester: String,
     target: Target,
     executions_last_day: u32,
+    /// Whether changes are frozen, by hand or by the calendar.
     freeze: bool,
+    /// When the calendar's freeze ends, as RFC 3339; empty if there is none or its end is not known.
+    freeze_until: String,
+    /// Whether a change window is open; always where there is none at all.
+    window_open: bool,
+    /// When the next one opens, as RFC 3339; empty while one is open.
+    window_opens: String,
     /// The digest of the policy that decides.
     policy_digest: String,
 }
@@ -142,6 +154,16 @@ struct RollbackInput {
 struct CheckInput {
     id: String,
     sql: Sql,
+    expect: ExpectInput,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Expect")]
+struct ExpectInput {
+    /// `equals`, `at_most`, `at_least`, or `is_true`.
+    kind: String,
+    /// What the answer is compared with, as JSON text; empty for `is_true`.
+    value: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -164,40 +186,14 @@ struct VerificationInput {
     collateral: Vec<CheckInput>,
 }
 
-/// What a statement is and touches, as `sql-facts` reads it; `text` is its canonical text.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Sql {
-    text: String,
-    kind: String,
-    nested_kinds: Vec<String>,
-    functions: Vec<String>,
-    relations_read: Vec<String>,
-    relations_written: Vec<String>,
-    types: Vec<String>,
-    roles: Vec<String>,
-    settings: Vec<String>,
-    options: Vec<String>,
-    concurrently: bool,
-    row_locks: bool,
-    opaque: Vec<String>,
-}
-
-/// One call of a function; `first_argument` is empty and `limit` is -1 where there is none to speak of.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Call {
-    function: String,
-    first_argument: String,
-    clause: String,
-    in_root: bool,
-    relations: Vec<String>,
-    pinned_columns: Vec<String>,
-    bounded_columns: Vec<String>,
-    limit: i64,
-}
-
 impl Input {
     /// Returns the input for one decision, or why the plan's statements cannot be put before any policy.
-    pub(crate) fn new(plan: &PlanDocument, context: &PolicyContext, policy_digest: String) -> Result<Self, Denial> {
+    pub(crate) fn new(
+        plan: &PlanDocument,
+        context: &PolicyContext,
+        standing: Standing,
+        policy_digest: String,
+    ) -> Result<Self, Denial> {
         let verification = &plan.verification;
         Ok(Self {
             plan: plan_head(plan),
@@ -206,7 +202,14 @@ impl Input {
                 requester: context.requester.clone(),
                 target: context.target.clone(),
                 executions_last_day: context.executions_last_day,
-                freeze: context.freeze,
+                freeze: context.freeze || standing.frozen,
+                freeze_until: standing
+                    .frozen_until
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                window_open: standing.window_open,
+                window_opens: standing.opens.as_ref().map(ToString::to_string).unwrap_or_default(),
                 policy_digest,
             },
             prechecks: checks(&plan.prechecks)?,
@@ -229,11 +232,12 @@ fn plan_head(plan: &PlanDocument) -> PlanHead {
         .parameters
         .values()
         .filter_map(|parameter| match (&parameter.source, &parameter.value) {
-            (Source::Evidence { pointer, .. }, Value::String(text)) => {
-                let field = pointer.rsplit('/').next().unwrap_or_default().to_owned();
+            (Source::Evidence { id, pointer, .. }, Value::String(text)) => {
+                let (row, field) = pointer.rsplit_once('/').unwrap_or_default();
                 Some(EvidenceText {
-                    field,
+                    field: field.to_owned(),
                     text: text.clone(),
+                    row: format!("{id}{row}"),
                 })
             }
             (Source::Evidence { .. } | Source::Literal | Source::Derived, _) => None,
@@ -331,9 +335,23 @@ fn checks(checks: &[Check]) -> Result<Vec<CheckInput>, Denial> {
             Ok(CheckInput {
                 id: check.id.clone(),
                 sql: read(&check.query, &check.id)?.0,
+                expect: expect(&check.expect),
             })
         })
         .collect()
+}
+
+fn expect(expect: &Expect) -> ExpectInput {
+    let (kind, value) = match expect {
+        Expect::Equals(value) => ("equals", value.to_string()),
+        Expect::AtMost(number) => ("at_most", number.to_string()),
+        Expect::AtLeast(number) => ("at_least", number.to_string()),
+        Expect::IsTrue => ("is_true", String::new()),
+    };
+    ExpectInput {
+        kind: kind.to_owned(),
+        value,
+    }
 }
 
 fn radius(radius: &BlastRadius) -> Result<Radius, Denial> {
@@ -349,76 +367,6 @@ fn radius(radius: &BlastRadius) -> Result<Radius, Denial> {
         expected,
         sql: read(&radius.query, &radius.id)?.0,
     })
-}
-
-/// Parses a statement once more: what was judged must be, byte for byte, what will be sent.
-fn read(text: &str, place: &str) -> Result<(Sql, Vec<Call>), Denial> {
-    let refusal = |code: &str, message: String| Denial {
-        code: code.to_owned(),
-        message,
-        step: Some(place.to_owned()),
-        span: Some(text.chars().take(500).collect()),
-        allowed: Some("one statement in its canonical form".to_owned()),
-    };
-    let statement = Statement::parse(text)
-        .map_err(|source| refusal("unreadable_statement", format!("{} ({})", source, source.code())))?;
-    if statement.canonical() != text {
-        return Err(refusal(
-            "not_canonical",
-            format!("the canonical form is `{}`", statement.canonical()),
-        ));
-    }
-    Ok((sql(&statement), statement.facts().calls.iter().map(call).collect()))
-}
-
-fn sql(statement: &Statement) -> Sql {
-    let Facts {
-        kind,
-        nested_kinds,
-        functions,
-        relations_read,
-        relations_written,
-        types,
-        roles,
-        settings,
-        options,
-        concurrently,
-        row_locks,
-        opaque,
-        // Guards count where a call stands, so they come with the calls.
-        calls: _,
-        where_clause: _,
-        where_columns: _,
-        pinned_columns: _,
-    } = statement.facts().clone();
-    Sql {
-        text: statement.canonical().to_owned(),
-        kind,
-        nested_kinds,
-        functions,
-        relations_read,
-        relations_written,
-        types,
-        roles,
-        settings,
-        options,
-        concurrently,
-        row_locks,
-        opaque,
-    }
-}
-
-fn call(call: &sql_facts::Call) -> Call {
-    Call {
-        function: call.function.clone(),
-        first_argument: call.first_argument.clone().unwrap_or_default(),
-        clause: call.clause.clone(),
-        in_root: call.in_root,
-        relations: call.relations.clone(),
-        pinned_columns: call.pinned_columns.clone(),
-        bounded_columns: call.bounded_columns.clone(),
-        limit: call.limit.unwrap_or(UNKNOWN),
-    }
 }
 
 /// Returns how a unit variant is written in JSON; empty, which no rule accepts, if it is not written as a text.

@@ -38,6 +38,51 @@ pub struct Facts {
     pub row_locks: bool,
     /// Reasons why what it does cannot be judged from its tree. Empty: nothing hidden was found.
     pub opaque: Vec<String>,
+    /// What the root says if it is VACUUM, ANALYZE, DROP, REINDEX, ALTER TABLE or ALTER ROLE … SET; else empty.
+    pub utility: Utility,
+    /// What the root reads, sorted, if it is a SELECT without WITH and UNION: each relation as often as it stands in FROM,
+    /// `?` for anything else there.
+    pub from: Vec<String>,
+    /// What that SELECT asks of every row, as far as it is `relation.column`, `NOT relation.column`,
+    /// `relation.column = 'constant'` or `relation.column = relation.column`, joined by AND.
+    pub conditions: Vec<String>,
+    /// What that SELECT returns, if it is one thing: `count(*)`, or a condition of such a form. Else empty.
+    pub output: String,
+}
+
+/// What a utility statement acts on and how. Lists are in the order of the text and hold what it repeats.
+#[derive(Serialize, Debug, Clone, PartialEq, Eq, Default)]
+pub struct Utility {
+    /// The kind of object that DROP, REINDEX or ALTER TABLE names: `index`, `table`, `schema`, …
+    pub object_type: String,
+    pub objects: Vec<Object>,
+    /// The columns that VACUUM or ANALYZE names.
+    pub columns: Vec<String>,
+    /// The commands of ALTER TABLE, as `set_rel_options`; or how ALTER ROLE sets: `set_value`, `reset`, …
+    pub commands: Vec<String>,
+    /// Options, storage parameters, or the values of a setting.
+    pub parameters: Vec<Parameter>,
+    pub cascade: bool,
+    pub if_exists: bool,
+    /// The database that ALTER ROLE … IN DATABASE names.
+    pub database: String,
+}
+
+/// An object's name, each part as the catalog has it, without quotes.
+#[derive(Serialize, Debug, Clone, PartialEq, Eq, Default)]
+pub struct Object {
+    /// Empty where the name has no schema, or more than one qualifier.
+    pub schema: String,
+    pub name: String,
+}
+
+/// One option or setting.
+#[derive(Serialize, Debug, Clone, PartialEq, Eq, Default)]
+pub struct Parameter {
+    /// With its namespace before it, as `toast.autovacuum_enabled`.
+    pub name: String,
+    /// Empty where there is none; `?` where it is no constant.
+    pub value: String,
 }
 
 /// One call of a function, and what limits how often and with what it runs. Where the SELECT that holds it only reads
@@ -47,6 +92,8 @@ pub struct Call {
     pub function: String,
     /// The first argument, where it is nothing but a column of `relations`.
     pub first_argument: Option<String>,
+    /// The only argument, where it is a string constant.
+    pub constant: Option<String>,
     /// The clause of the nearest SELECT that holds the call: `target_list`, `where_clause`, … Empty outside any SELECT.
     pub clause: String,
     /// Whether that SELECT is the whole statement, no CTE, subquery, or arm of a UNION in it.

@@ -6,13 +6,15 @@ mod names;
 mod parser;
 mod qualify;
 mod rewrite;
+mod rows;
 mod select;
 mod statement;
 mod tree;
 mod usage;
+mod utility;
 mod walk;
 
-pub use facts::{Call, Facts};
+pub use facts::{Call, Facts, Object, Parameter, Utility};
 pub use qualify::{Bare, BareKind, bare_names, qualify};
 pub use statement::{MAX_STATEMENT_BYTES, ParseError, Statement};
 pub use usage::{Column, Condition, Ordered, Scope, Table, Use};

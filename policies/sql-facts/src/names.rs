@@ -83,7 +83,7 @@ pub(crate) fn operator_schema(expression: &Fields) -> Option<&str> {
 }
 
 // Without quotes the one identifier "public.orders" would read like the table orders in schema public.
-fn quoted(part: &str) -> String {
+pub(crate) fn quoted(part: &str) -> String {
     let plain = part
         .chars()
         .all(|letter| letter.is_alphanumeric() && !letter.is_uppercase() || "_$".contains(letter));
@@ -131,13 +131,16 @@ pub(crate) fn kind(node: &str, body: &Fields) -> String {
     if node == "VacuumStmt" && body.get("is_vacuumcmd").and_then(Value::as_bool) == Some(false) {
         return "analyze".to_owned();
     }
-    let stem = node.strip_suffix("Stmt").unwrap_or(node);
-    let mut kind = String::with_capacity(stem.len() + 4);
-    for letter in stem.chars() {
-        if letter.is_ascii_uppercase() && !kind.is_empty() {
-            kind.push('_');
+    snake(node.strip_suffix("Stmt").unwrap_or(node))
+}
+
+pub(crate) fn snake(camel: &str) -> String {
+    let mut snake = String::with_capacity(camel.len() + 4);
+    for letter in camel.chars() {
+        if letter.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
         }
-        kind.push(letter.to_ascii_lowercase());
+        snake.push(letter.to_ascii_lowercase());
     }
-    kind
+    snake
 }

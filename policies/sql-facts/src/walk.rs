@@ -10,8 +10,10 @@ use serde_json::Value;
 use crate::facts::{Call, Facts};
 use crate::guards::{self, Guards};
 use crate::names::{self, Fields};
+use crate::rows::Rows;
 use crate::select::{self, Select};
 use crate::statement::ParseError;
+use crate::utility;
 
 /// Deeper than any tree that the parser hands over; passing it means that bound is gone.
 const MAX_DEPTH: usize = 512;
@@ -58,7 +60,8 @@ struct Walk {
     settings: BTreeSet<String>,
     opaque: BTreeSet<String>,
     where_clause: Option<bool>,
-    concurrently: bool,
+    /// What its option of that name says, where it has one; said once off, it is off.
+    concurrently: Option<bool>,
     row_locks: bool,
 }
 
@@ -68,6 +71,7 @@ impl Walk {
         body.get("where_clause")
             .iter()
             .for_each(|clause| guards::columns(clause, &mut where_columns));
+        let rows = Rows::of(root, body);
         Facts {
             kind: names::kind(root, body),
             nested_kinds: self.nested.into_iter().collect(),
@@ -82,9 +86,13 @@ impl Walk {
             where_clause: self.where_clause,
             where_columns: where_columns.into_iter().collect(),
             pinned_columns: Guards::of(body.get("where_clause")).pinned.into_iter().collect(),
-            concurrently: self.concurrently,
+            concurrently: self.concurrently == Some(true),
             row_locks: self.row_locks,
             opaque: self.opaque.into_iter().collect(),
+            utility: utility::of(root, body),
+            from: rows.from,
+            conditions: rows.conditions.into_iter().collect(),
+            output: rows.output,
         }
     }
 
@@ -200,7 +208,9 @@ impl Walk {
                     self.hide(&format!("operator of schema: {schema}"));
                 }
             }
-            "DefElem" if names::text(body, "defname") == Some("concurrently") => self.concurrently = true,
+            "DefElem" if names::text(body, "defname") == Some("concurrently") => {
+                self.concurrently = Some(utility::is_on(body) && self.concurrently != Some(false));
+            }
             _ => {}
         }
         self.fields(body, place)
@@ -208,7 +218,7 @@ impl Walk {
 
     fn fields(&mut self, body: &Fields, place: &Place) -> Result<(), ParseError> {
         if body.get("concurrent").and_then(Value::as_bool) == Some(true) {
-            self.concurrently = true;
+            self.concurrently = Some(true);
         }
         if body.get("into_clause").is_some_and(|into| !into.is_null()) {
             self.nested.insert("create_table_as".into());
@@ -313,6 +323,7 @@ impl Walk {
                 .get("args")
                 .and_then(|args| args.get(0))
                 .and_then(|argument| select.column(argument)),
+            constant: only_constant(call),
             clause: place.clause.to_owned(),
             in_root: place.selects == 1 && place.statements == 1,
             relations: select.relations.clone(),
@@ -362,6 +373,13 @@ fn options(body: &Fields) -> BTreeSet<String> {
         .filter_map(|node| node.pointer("/node/DefElem/defname"))
         .filter_map(Value::as_str);
     names.map(str::to_ascii_lowercase).collect()
+}
+
+fn only_constant(call: &Fields) -> Option<String> {
+    let [only] = call.get("args")?.as_array()?.as_slice() else {
+        return None;
+    };
+    only.pointer("/node/AConst/val/Sval/sval")?.as_str().map(str::to_owned)
 }
 
 /// Returns the name and fields of a node that carries its type: `{"node": {"SelectStmt": {…}}}`.

@@ -11,6 +11,7 @@ fn a_guarded_call_is_seen_with_its_guard() {
     let expected = Call {
         function: "pg_catalog.pg_terminate_backend".into(),
         first_argument: Some("pid".into()),
+        constant: None,
         clause: "target_list".into(),
         in_root: true,
         relations: vec!["pg_catalog.pg_stat_activity".into()],

@@ -1,8 +1,8 @@
 //! What the shipped policy says to plans of the shipped catalog, as they are and with one thing wrong.
 
 use crate::support::{context, now, plan, plan_for, runbooks, target};
-use ::runbooks::{Digest, PlanDocument, Target};
-use policies::{Decision, Obligations, Policy, PolicyContext};
+use ::runbooks::{Digest, PlanDocument, Risk, Target};
+use policies::{ChangeCalendar, Decision, Obligations, Policy, PolicyContext};
 use serde_json::{Value, json};
 
 const BLOCKER: &str = "idle-in-transaction-blocker";
@@ -14,9 +14,10 @@ fn every_shipped_runbook_makes_a_permitted_plan() {
     for runbook in runbooks() {
         let plan = plan(&policy, &runbook);
         let digest = plan.digest();
+        let approvers = if plan.document().risk == Risk::High { 2 } else { 1 };
         let permitted = policy.evaluate(plan, &context()).unwrap();
         let obligations = Obligations {
-            approvers: 1,
+            approvers,
             methods: vec!["ssh".into()],
             approve_within_s: 900,
             execute_within_s: 1_800,
@@ -34,7 +35,7 @@ fn production_needs_two_people() {
         environment: "production".into(),
         ..target()
     };
-    let plan = plan_for(&policy, BLOCKER, production.clone());
+    let plan = plan_for(&policy, "ddl-lock-queue", production.clone());
     let permitted = policy
         .evaluate(
             plan,
@@ -127,6 +128,30 @@ fn what_the_caller_knows_counts_and_not_what_the_plan_says() {
         assert_eq!(codes(refused.decision()), [code]);
         assert_eq!(refused.code(), "policy_denied");
     }
+}
+
+#[test]
+fn outside_a_change_window_and_in_a_freeze_the_policy_says_until_when() {
+    let window = |from: &str, until: &str| {
+        format!("[[window]]\ndays = [\"mon\"]\nfrom = \"{from}\"\nuntil = \"{until}\"\ntime_zone = \"UTC\"\n")
+    };
+    let freeze = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20261123T000000Z\r\nDTEND:20261124T000000Z\r\n\
+                  END:VEVENT\r\nEND:VCALENDAR\r\n";
+    let judge = |windows: &str, freezes: Option<&str>| {
+        let policy = Policy::shipped().unwrap();
+        let plan = plan(&policy, BLOCKER);
+        let calendar = ChangeCalendar::parse(windows, freezes).unwrap();
+        policy.with_calendar(calendar).judge(&plan, &context())
+    };
+    // It is Monday, 23 November 2026, 10:11 UTC.
+    assert!(judge(&window("10:00", "11:00"), None).allow);
+    let closed = judge(&window("11:00", "12:00"), None);
+    assert_eq!(codes(&closed), ["outside_change_window"]);
+    let allowed = closed.denials[0].allowed.as_deref().unwrap();
+    assert!(allowed.contains("2026-11-23T11:00:00Z"), "{allowed}");
+    let frozen = judge("", Some(freeze));
+    assert_eq!(codes(&frozen), ["frozen"]);
+    assert_eq!(frozen.denials[0].span.as_deref(), Some("2026-11-24T00:00:00Z"));
 }
 
 #[test]
@@ -274,7 +299,7 @@ fn a_role_that_the_evidence_does_not_name_is_refused() {
         ("outside_scope", "ALTER ROLE postgres WITH CONNECTION LIMIT 5"),
         ("outside_scope", "ALTER ROLE leaky WITH CONNECTION LIMIT 5"),
         ("outside_scope", "ALTER ROLE CURRENT_USER WITH CONNECTION LIMIT 5"),
-        ("outside_scope", "ALTER ROLE ALL SET lock_timeout TO 5"),
+        ("outside_scope", "ALTER ROLE ALL SET lock_timeout TO 5000"),
         ("forbidden_option", "ALTER ROLE app WITH SUPERUSER"),
         ("forbidden_option", "ALTER ROLE app WITH CONNECTION LIMIT 5 CREATEROLE"),
         ("forbidden_setting", "ALTER ROLE app SET search_path TO evil"),

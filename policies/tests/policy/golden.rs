@@ -1,9 +1,10 @@
-//! What others read: the schema of the input, and one input for each shipped runbook. With UPDATE_GOLDEN=1 they are
+//! What others read: the schema of the input, and the inputs that the Rego tests start from. With UPDATE_GOLDEN=1 they are
 //! written anew.
 
 use std::path::Path;
 
 use policies::{Policy, input_schema};
+use runbooks::PlanDocument;
 use serde_json::{Value, json};
 
 #[test]
@@ -12,19 +13,25 @@ fn the_schema_of_the_input_is_the_published_one() {
 }
 
 #[test]
-fn the_fixtures_are_the_inputs_of_the_shipped_plans() {
+fn the_fixtures_are_the_inputs_of_shipped_plans_and_of_the_samples() {
     let policy = Policy::shipped().unwrap();
-    for runbook in crate::support::runbooks() {
-        let plan = crate::support::plan(&policy, &runbook);
-        let bytes = policy.input(plan.document(), &crate::support::context()).unwrap();
-        let mut input: Value = serde_json::from_slice(&bytes).unwrap();
-        // The fixtures are input to the tests of this very policy: with its digest, no rule could ever be changed.
-        for holder in ["plan", "context"] {
-            assert_eq!(input[holder]["policy_digest"], json!(policy.digest()));
-            input[holder]["policy_digest"] = json!("sha256:of-the-policy");
-        }
-        same_as(&format!("fixtures/{runbook}.json"), &input);
+    for runbook in crate::support::FIXTURES {
+        fixture(&policy, runbook, crate::support::plan(&policy, runbook).document());
     }
+    for (name, document) in crate::samples::samples(&policy) {
+        fixture(&policy, name, &document);
+    }
+}
+
+fn fixture(policy: &Policy, name: &str, document: &PlanDocument) {
+    let bytes = policy.input(document, &crate::support::context()).unwrap();
+    let mut input: Value = serde_json::from_slice(&bytes).unwrap();
+    // The fixtures are input to the tests of this very policy: with its digest, no rule could ever be changed.
+    for holder in ["plan", "context"] {
+        assert_eq!(input[holder]["policy_digest"], json!(policy.digest()));
+        input[holder]["policy_digest"] = json!("sha256:of-the-policy");
+    }
+    same_as(&format!("fixtures/{name}.json"), &input);
 }
 
 fn same_as(name: &str, value: &Value) {

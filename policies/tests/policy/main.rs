@@ -6,9 +6,12 @@
     reason = "a failed set-up is a failed test"
 )]
 
+mod corpus;
 mod damaged_input;
 mod decisions;
 mod golden;
 mod loading;
+mod matrix;
 mod rego_suite;
+mod samples;
 mod support;

@@ -1,8 +1,14 @@
 //! One plan for each shipped runbook, made as the pipeline makes them: from evidence, by the catalog.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use policies::{Policy, PolicyContext};
 use runbooks::{Catalog, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
 use serde_json::{Value, json};
+
+/// The shipped runbooks whose plans are fixtures of the Rego tests.
+pub const FIXTURES: [&str; 3] = ["connection-saturation", "ddl-lock-queue", "idle-in-transaction-blocker"];
 
 /// The ids of all shipped runbooks.
 pub fn runbooks() -> Vec<String> {
@@ -41,19 +47,15 @@ pub fn plan(policy: &Policy, runbook: &str) -> Plan {
 }
 
 pub fn plan_for(policy: &Policy, runbook: &str, target: Target) -> Plan {
-    let (tool, result, pointers) = evidence(runbook);
-    let evidence = Evidence::record("E1", "postgres-readonly", tool, json!({}), now(), result).unwrap();
-    let from_evidence = |pointer: &str| DraftValue::Evidence {
-        evidence: "E1".into(),
-        pointer: pointer.into(),
+    let (tool, result, parameters) = match evidence(runbook) {
+        Some((tool, result, pointers)) => (tool.to_owned(), result, from_evidence(pointers)),
+        None => fixture(runbook),
     };
+    let evidence = Evidence::record("E1", "postgres-readonly", &tool, json!({}), now(), result).unwrap();
     let draft = PlanDraft {
         runbook: runbook.into(),
         version: 1,
-        parameters: pointers
-            .iter()
-            .map(|(name, pointer)| ((*name).to_owned(), from_evidence(pointer)))
-            .collect(),
+        parameters,
     };
     let plan_context = PlanContext {
         incident: "INC-1".into(),
@@ -70,8 +72,33 @@ pub fn plan_for(policy: &Policy, runbook: &str, target: Target) -> Plan {
 
 type Pointers = &'static [(&'static str, &'static str)];
 
-fn evidence(runbook: &str) -> (&'static str, Value, Pointers) {
-    match runbook {
+fn from_evidence(pointers: Pointers) -> BTreeMap<String, DraftValue> {
+    let parameter = |(name, pointer): &(&str, &str)| {
+        let (evidence, pointer) = ("E1".to_owned(), (*pointer).to_owned());
+        ((*name).to_owned(), DraftValue::Evidence { evidence, pointer })
+    };
+    pointers.iter().map(parameter).collect()
+}
+
+/// What the runbook's own fixture gives: its one piece of evidence, and where the values are in it.
+fn fixture(runbook: &str) -> (String, Value, BTreeMap<String, DraftValue>) {
+    let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runbooks/catalog");
+    let text = std::fs::read_to_string(catalog.join(runbook).join("fixtures/typical.json")).unwrap();
+    let mut fixture: Value = serde_json::from_str(&text).unwrap();
+    let evidence = fixture["evidence"].as_array().unwrap();
+    assert_eq!(evidence.len(), 1, "{runbook}");
+    let (tool, result) = (evidence[0]["tool"].as_str().unwrap(), evidence[0]["result"].clone());
+    let tool = tool.to_owned();
+    (
+        tool,
+        result,
+        serde_json::from_value(fixture["parameters"].take()).unwrap(),
+    )
+}
+
+/// None where the runbook's own fixture serves as well.
+fn evidence(runbook: &str) -> Option<(&'static str, Value, Pointers)> {
+    let evidence: (&str, Value, Pointers) = match runbook {
         "connection-saturation" => (
             "sessions",
             json!({"taken_at": "2026-11-23 10:00:00.123456+00", "connections": {"max_connections": 100, "groups": [
@@ -113,6 +140,7 @@ fn evidence(runbook: &str) -> (&'static str, Value, Pointers) {
                 ("waiters", "/trees/0/waiters_count"),
             ],
         ),
-        other => panic!("no evidence for {other}"),
-    }
+        _ => return None,
+    };
+    Some(evidence)
 }

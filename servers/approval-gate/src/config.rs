@@ -20,7 +20,7 @@ pub struct Config {
     pub floor: FloorSection,
     /// The gate's own copy of the runbooks; without one, those that were built in.
     #[serde(default)]
-    pub catalog: DirSection,
+    pub catalog: CatalogSection,
     /// The gate's own copy of the policy; without one, that which was built in.
     #[serde(default)]
     pub policy: DirSection,
@@ -76,7 +76,19 @@ pub struct FloorSection {
     pub hardware: u32,
 }
 
-/// `[catalog]`, `[policy]`
+/// `[catalog]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogSection {
+    /// The folder that is laid over the shipped catalog.
+    #[serde(default)]
+    pub dir: Option<FilePath>,
+    /// Whose signature the folder needs, as `ssh-ed25519 AAAA…`; without it, none.
+    #[serde(default)]
+    pub signed_by: Option<String>,
+}
+
+/// `[policy]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DirSection {

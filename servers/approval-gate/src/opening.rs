@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use anyhow::{Context, bail};
-use approval::{Floor, GateKey};
+use approval::{Floor, GateKey, open_catalog};
 use chrono::Utc;
 use journal::{Journal, JournalConfig};
 use kit::CancellationToken;
 use policies::Policy;
-use runbooks::{Catalog, Digest, Timestamp};
+use runbooks::{Digest, Timestamp};
 use tokio::sync::Notify;
 
 use crate::approver_list::ApproverFile;
@@ -24,7 +24,7 @@ use crate::store::Store;
 /// # Errors
 /// When catalog, policy, key, bearer, journal or approver list is missing, unreadable or not to be trusted.
 pub fn open(config: &Config, stop: CancellationToken) -> anyhow::Result<Gate> {
-    let catalog = Catalog::open(config.catalog.dir.as_deref());
+    let catalog = open_catalog(config.catalog.dir.as_deref(), config.catalog.signed_by.as_deref());
     let policy = match &config.policy.dir {
         Some(dir) => Policy::load(dir),
         None => Policy::shipped(),

@@ -15,7 +15,17 @@ const GRACE: Duration = Duration::from_secs(2);
 pub const MAX_DESCRIPTION_BYTES: usize = 2048;
 
 /// Tools in the order of their names, which is the order in which they are listed.
-pub struct Registry<S>(BTreeMap<&'static str, Arc<Entry<S>>>);
+pub struct Registry<S> {
+    tools: BTreeMap<&'static str, Arc<Entry<S>>>,
+    /// Added, and not yet described.
+    added: Vec<Added<S>>,
+}
+
+struct Added<S> {
+    name: &'static str,
+    define: fn() -> Result<model::Tool, String>,
+    tool: Box<dyn AnyTool<S>>,
+}
 
 pub struct Entry<S> {
     pub definition: model::Tool,
@@ -24,28 +34,52 @@ pub struct Entry<S> {
 
 impl<S: Send + Sync + 'static> Registry<S> {
     pub fn new() -> Self {
-        Self(BTreeMap::new())
-    }
-
-    /// Adds a tool; a second one of the same name, or a schema that is no object, is a mistake of the server's author.
-    pub fn add<T: Tool<State = S>>(&mut self) -> Result<(), String> {
-        let definition = define::<T>()?;
-        let entry = Entry {
-            definition,
-            tool: Box::new(Typed::<T>(PhantomData)),
-        };
-        match self.0.insert(T::NAME, Arc::new(entry)) {
-            None => Ok(()),
-            Some(_) => Err(format!("two tools are named `{}`", T::NAME)),
+        Self {
+            tools: BTreeMap::new(),
+            added: Vec::new(),
         }
     }
 
+    /// Adds a tool.
+    pub fn add<T: Tool<State = S>>(&mut self) {
+        self.added.push(Added {
+            name: T::NAME,
+            define: define::<T>,
+            tool: Box::new(Typed::<T>(PhantomData)),
+        });
+    }
+
+    /// Describes the tools that were added, and returns what is wrong with them: a second one of the same name, or a schema
+    /// that is no object, is a mistake of the server's author.
+    pub fn describe(&mut self) -> Vec<String> {
+        let added = std::mem::take(&mut self.added);
+        let definers: Vec<_> = added.iter().map(|added| added.define).collect();
+        let mut faults = Vec::new();
+        for (added, definition) in added.into_iter().zip(run_halved(&definers)) {
+            let definition = match definition {
+                Ok(definition) => definition,
+                Err(fault) => {
+                    faults.push(fault);
+                    continue;
+                }
+            };
+            let entry = Entry {
+                definition,
+                tool: added.tool,
+            };
+            if self.tools.insert(added.name, Arc::new(entry)).is_some() {
+                faults.push(format!("two tools are named `{}`", added.name));
+            }
+        }
+        faults
+    }
+
     pub fn get(&self, name: &str) -> Option<&Arc<Entry<S>>> {
-        self.0.get(name)
+        self.tools.get(name)
     }
 
     pub fn definitions(&self) -> Vec<model::Tool> {
-        self.0.values().map(|entry| entry.definition.clone()).collect()
+        self.tools.values().map(|entry| entry.definition.clone()).collect()
     }
 }
 
@@ -72,6 +106,19 @@ impl<S: Send + Sync + 'static> Entry<S> {
         }
         Err(stopped)
     }
+}
+
+/// Runs all, half of them beside the others: making schemas is most of what a server does before it answers.
+fn run_halved<T: Send>(all: &[fn() -> Result<T, String>]) -> Vec<Result<T, String>> {
+    let (first, second) = all.split_at(all.len() / 2);
+    let run = |some: &[fn() -> Result<T, String>]| some.iter().map(|one| one()).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| run(second));
+        let mut results = run(first);
+        let broke = || vec![Err("a tool could not be described".to_owned())];
+        results.extend(beside.join().unwrap_or_else(|_| broke()));
+        results
+    })
 }
 
 fn broken() -> ToolError {

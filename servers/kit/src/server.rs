@@ -54,7 +54,7 @@ impl<S: Send + Sync + 'static> Server<S> {
     }
 
     pub fn tool<T: Tool<State = S>>(mut self) -> Self {
-        self.faults.extend(self.tools.add::<T>().err());
+        self.tools.add::<T>();
         self
     }
 
@@ -82,8 +82,9 @@ impl<S: Send + Sync + 'static> Server<S> {
     }
 
     /// Serves until the client leaves (stdio), SIGTERM or SIGINT arrives, or the token of [`Self::stop_with`] fires.
-    pub async fn run(self, args: &ServeArgs) -> ExitCode {
+    pub async fn run(mut self, args: &ServeArgs) -> ExitCode {
         logging::init(self.info.name, args.log_format);
+        self.faults.extend(self.tools.describe());
         if let Some(fault) = self.faults.first() {
             tracing::error!(fault, "this server is put together wrongly");
             return ExitCode::Failed;

@@ -25,7 +25,9 @@ pub enum Command {
         #[arg(long)]
         hand_over: bool,
     },
-    /// Render every fixture of a catalog folder, and compare each with its golden script
+    /// Print a catalog folder's manifest: what its owner signs with `ssh-keygen -Y sign -n catalog@countersign`
+    Manifest { dir: PathBuf },
+    /// Render every fixture of a catalog folder, put its plan before the policy, and compare it with its golden script
     Test(FixtureArgs),
     /// Render the plan that a draft makes of recorded evidence, without executing anything
     Render(RenderArgs),
@@ -41,6 +43,9 @@ pub struct FixtureArgs {
     /// The folder of <id>/runbook.json and <id>/fixtures/<case>.json
     #[arg(default_value = "runbooks/catalog")]
     pub dir: PathBuf,
+    /// Policy folder instead of the shipped policy, which must allow every fixture's plan
+    #[arg(long, value_name = "DIR")]
+    pub policy: Option<PathBuf>,
     /// Write the scripts instead of comparing them; review the difference before you keep it
     #[arg(long)]
     pub write: bool,

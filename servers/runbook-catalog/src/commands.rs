@@ -2,6 +2,7 @@
 
 pub mod fixtures;
 pub mod lint;
+pub mod manifest;
 pub mod policy;
 pub mod render;
 pub mod schema;

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         None => serve(cli),
         Some(Command::Lint { dir }) => commands::lint::run(dir.as_deref()),
         Some(Command::Schema { hand_over }) => commands::schema::run(*hand_over),
+        Some(Command::Manifest { dir }) => commands::manifest::run(dir),
         Some(Command::Test(args)) => commands::fixtures::run(args),
         Some(Command::Render(args)) => commands::render::run(args),
         Some(Command::Policy {

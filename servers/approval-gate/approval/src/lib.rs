@@ -17,6 +17,7 @@ mod order;
 mod public_key;
 mod quorum;
 mod refusal;
+mod signed_catalog;
 #[cfg(test)]
 mod soft_token;
 mod sshsig;
@@ -41,6 +42,7 @@ pub use order::{Order, OrderError};
 pub use public_key::{PublicKey, PublicKeyError};
 pub use quorum::Floor;
 pub use refusal::Refusal;
+pub use signed_catalog::{CATALOG_NAMESPACE, CATALOG_SIGNATURE_FILE, SignedCatalogError, open_catalog};
 pub use sshsig::{Presence, Signature, SignatureError};
 pub use standing::{MAX_STANDING_AGE_S, Standing, StandingError, StandingState};
 pub use statement::{Action, Decision, Statement, StatementError};

@@ -184,10 +184,12 @@ fn check_shown(view: &RequestView) -> Result<PlanDocument, CliError> {
 
 /// What this program's own catalog says of the plan, whatever the gate says.
 fn own_opinion(view: &RequestView, catalog: Option<&std::path::Path>) -> String {
-    let judged = Catalog::open(catalog).map_err(|error| error.to_string()).and_then(|catalog| {
-        let plan = Plan::admit(view.plan.as_bytes(), &catalog).map_err(|error| error.to_string())?;
-        plan.check_evidence(&view.evidence).map_err(|error| error.to_string())
-    });
+    let judged = Catalog::open(catalog)
+        .map_err(|error| error.to_string())
+        .and_then(|catalog| {
+            let plan = Plan::admit(view.plan.as_bytes(), &catalog).map_err(|error| error.to_string())?;
+            plan.check_evidence(&view.evidence).map_err(|error| error.to_string())
+        });
     match judged {
         Ok(()) => "CHECKED HERE: your own catalog renders exactly this plan, from exactly this evidence".to_owned(),
         Err(reason) => format!(

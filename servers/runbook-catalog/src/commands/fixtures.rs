@@ -9,14 +9,15 @@ use std::{
 
 use anyhow::Context;
 use kit::ExitCode;
+use policies::{Policy, PolicyContext};
 use runbooks::{
-    Action, Catalog, Check, Digest, DraftValue, Evidence, Plan, PlanDocument, PlanDraft, Rollback, Runbook, SqlAction,
+    Action, Catalog, Check, DraftValue, Evidence, Plan, PlanDocument, PlanDraft, Rollback, Runbook, SqlAction,
     Timestamp,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{read_json, unusable};
+use super::{policy::open_policy, read_json, unusable};
 use crate::{cli::FixtureArgs, context};
 
 /// A fixture, `<id>/fixtures/<case>.json`; its script lies beside it as `<case>.sql`.
@@ -53,6 +54,7 @@ pub fn run(args: &FixtureArgs) -> ExitCode {
 }
 
 fn check(args: &FixtureArgs) -> anyhow::Result<(usize, Vec<String>)> {
+    let policy = open_policy(args.policy.as_deref())?;
     let catalog = Catalog::load(&args.dir).with_context(|| format!("could not load `{}`", args.dir.display()))?;
     let (mut cases, mut faults) = (0, Vec::new());
     for runbook in catalog.iter() {
@@ -66,13 +68,16 @@ fn check(args: &FixtureArgs) -> anyhow::Result<(usize, Vec<String>)> {
         }
         for file in files {
             cases += 1;
-            let script = match script_of(&file, runbook, &catalog)? {
-                Ok(script) => script,
+            let plan = match plan_of(&file, runbook, &catalog, &policy)? {
+                Ok(plan) => plan,
                 Err(error) => {
-                    faults.push(format!("{}: {}: {error}", file.display(), error.code()));
+                    let error = anyhow::Error::new(error);
+                    faults.push(format!("{}: {error:#}", file.display()));
                     continue;
                 }
             };
+            faults.extend(denied(&file, &plan, &policy));
+            let script = script(plan.document());
             let golden = file.with_extension("sql");
             if args.write {
                 fs::write(&golden, script).with_context(|| format!("could not write `{}`", golden.display()))?;
@@ -97,7 +102,33 @@ fn fixtures(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn script_of(file: &Path, runbook: &Runbook, catalog: &Catalog) -> anyhow::Result<Result<String, runbooks::PlanError>> {
+/// A plan that the policy refuses never reaches anybody, so such a runbook is of no use.
+fn denied(file: &Path, plan: &Plan, policy: &Policy) -> Vec<String> {
+    let document = plan.document();
+    let context = PolicyContext {
+        now: document.not_before,
+        requester: document.requester.clone(),
+        target: document.target.clone(),
+        executions_last_day: 0,
+        freeze: false,
+    };
+    let decision = policy.judge(plan, &context);
+    match decision.allow {
+        true => Vec::new(),
+        false => vec![format!(
+            "{}: the policy denies it: {}",
+            file.display(),
+            serde_json::json!(decision.denials)
+        )],
+    }
+}
+
+fn plan_of(
+    file: &Path,
+    runbook: &Runbook,
+    catalog: &Catalog,
+    policy: &Policy,
+) -> anyhow::Result<Result<Plan, runbooks::PlanError>> {
     let fixture: Fixture = read_json(file)?;
     // Nothing in a script depends on when it was rendered.
     let now = Timestamp::from(chrono::DateTime::UNIX_EPOCH);
@@ -117,8 +148,8 @@ fn script_of(file: &Path, runbook: &Runbook, catalog: &Catalog) -> anyhow::Resul
         version: runbook.document().version,
         parameters: fixture.parameters,
     };
-    let plan = Plan::fill(&draft, catalog, &evidence, context::dry_run(now, Digest::of(b"")));
-    Ok(plan.map(|plan| script(plan.document())))
+    let context = context::dry_run(now, policy.digest());
+    Ok(Plan::fill(&draft, catalog, &evidence, context))
 }
 
 fn difference(golden: &Path, script: &str) -> Option<String> {
@@ -211,6 +242,7 @@ mod tests {
     fn every_shipped_runbook_renders_its_golden_script() {
         let args = FixtureArgs {
             dir: shipped(),
+            policy: None,
             write: false,
         };
         let (cases, faults) = check(&args).unwrap();
@@ -229,6 +261,7 @@ mod tests {
         fs::write(to.join("runbook.json"), changed).unwrap();
         let args = FixtureArgs {
             dir: dir.path().to_owned(),
+            policy: None,
             write: false,
         };
         assert!(check(&args).unwrap().1.concat().contains("no fixture"));

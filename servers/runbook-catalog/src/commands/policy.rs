@@ -75,12 +75,17 @@ pub fn eval(args: &EvalArgs) -> ExitCode {
     }
 }
 
+/// Loads a policy folder, or the shipped policy.
+pub fn open_policy(dir: Option<&Path>) -> anyhow::Result<Policy> {
+    match dir {
+        Some(dir) => Policy::load(dir).with_context(|| format!("could not load the policy `{}`", dir.display())),
+        None => Policy::shipped().context("the shipped policy is broken"),
+    }
+}
+
 fn decide(args: &EvalArgs) -> anyhow::Result<Decision> {
     let catalog = open_catalog(args.catalog.as_deref())?;
-    let policy = match &args.policy {
-        Some(dir) => Policy::load(dir).with_context(|| format!("could not load the policy `{}`", dir.display()))?,
-        None => Policy::shipped().context("the shipped policy is broken")?,
-    };
+    let policy = open_policy(args.policy.as_deref())?;
     let bytes = fs::read(&args.plan).with_context(|| format!("could not read `{}`", args.plan.display()))?;
     let plan = Plan::admit(bytes.trim_ascii_end(), &catalog)?;
     let document = plan.document();

@@ -1,0 +1,179 @@
+//! One statement as policy input: its facts, once it is known that what was judged is what will be sent.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use sql_facts::{Facts, Statement};
+
+use crate::decision::Denial;
+use crate::input::UNKNOWN;
+
+/// What a statement is and touches, as `sql-facts` reads it; `text` is its canonical text.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Sql {
+    text: String,
+    kind: String,
+    nested_kinds: Vec<String>,
+    functions: Vec<String>,
+    relations_read: Vec<String>,
+    relations_written: Vec<String>,
+    types: Vec<String>,
+    roles: Vec<String>,
+    settings: Vec<String>,
+    options: Vec<String>,
+    concurrently: bool,
+    row_locks: bool,
+    opaque: Vec<String>,
+    utility: Utility,
+    from: Vec<String>,
+    conditions: Vec<String>,
+    output: String,
+}
+
+/// What VACUUM, ANALYZE, DROP, REINDEX, ALTER TABLE, or ALTER ROLE … SET says; empty for all other statements.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Utility {
+    object_type: String,
+    objects: Vec<Object>,
+    columns: Vec<String>,
+    commands: Vec<String>,
+    parameters: Vec<Parameter>,
+    cascade: bool,
+    if_exists: bool,
+    database: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Object {
+    schema: String,
+    name: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Parameter {
+    name: String,
+    value: String,
+}
+
+/// One call of a function; `first_argument` and `constant` are empty and `limit` is -1 where there is none to speak of.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Call {
+    function: String,
+    first_argument: String,
+    constant: String,
+    clause: String,
+    in_root: bool,
+    relations: Vec<String>,
+    pinned_columns: Vec<String>,
+    bounded_columns: Vec<String>,
+    limit: i64,
+}
+
+/// Parses a statement once more: what was judged must be, byte for byte, what will be sent.
+pub(crate) fn read(text: &str, place: &str) -> Result<(Sql, Vec<Call>), Denial> {
+    let refusal = |code: &str, message: String| Denial {
+        code: code.to_owned(),
+        message,
+        step: Some(place.to_owned()),
+        span: Some(text.chars().take(500).collect()),
+        allowed: Some("one statement in its canonical form".to_owned()),
+    };
+    let statement = Statement::parse(text)
+        .map_err(|source| refusal("unreadable_statement", format!("{} ({})", source, source.code())))?;
+    if statement.canonical() != text {
+        return Err(refusal(
+            "not_canonical",
+            format!("the canonical form is `{}`", statement.canonical()),
+        ));
+    }
+    Ok((sql(&statement), statement.facts().calls.iter().map(call).collect()))
+}
+
+fn sql(statement: &Statement) -> Sql {
+    let Facts {
+        kind,
+        nested_kinds,
+        functions,
+        relations_read,
+        relations_written,
+        types,
+        roles,
+        settings,
+        options,
+        concurrently,
+        row_locks,
+        opaque,
+        utility,
+        from,
+        conditions,
+        output,
+        // Guards count where a call stands, so they come with the calls.
+        calls: _,
+        where_clause: _,
+        where_columns: _,
+        pinned_columns: _,
+    } = statement.facts().clone();
+    Sql {
+        text: statement.canonical().to_owned(),
+        kind,
+        nested_kinds,
+        functions,
+        relations_read,
+        relations_written,
+        types,
+        roles,
+        settings,
+        options,
+        concurrently,
+        row_locks,
+        opaque,
+        utility: utility_input(utility),
+        from,
+        conditions,
+        output,
+    }
+}
+
+fn utility_input(utility: sql_facts::Utility) -> Utility {
+    let sql_facts::Utility {
+        object_type,
+        objects,
+        columns,
+        commands,
+        parameters,
+        cascade,
+        if_exists,
+        database,
+    } = utility;
+    let objects = objects.into_iter().map(|object| Object {
+        schema: object.schema,
+        name: object.name,
+    });
+    let parameters = parameters.into_iter().map(|parameter| Parameter {
+        name: parameter.name,
+        value: parameter.value,
+    });
+    Utility {
+        object_type,
+        objects: objects.collect(),
+        columns,
+        commands,
+        parameters: parameters.collect(),
+        cascade,
+        if_exists,
+        database,
+    }
+}
+
+fn call(call: &sql_facts::Call) -> Call {
+    Call {
+        function: call.function.clone(),
+        first_argument: call.first_argument.clone().unwrap_or_default(),
+        constant: call.constant.clone().unwrap_or_default(),
+        clause: call.clause.clone(),
+        in_root: call.in_root,
+        relations: call.relations.clone(),
+        pinned_columns: call.pinned_columns.clone(),
+        bounded_columns: call.bounded_columns.clone(),
+        limit: call.limit.unwrap_or(UNKNOWN),
+    }
+}
