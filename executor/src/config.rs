@@ -31,6 +31,10 @@ pub struct Config {
     pub catalog_signed_by: Option<String>,
     /// The executor's own policy; without it, that which was built in.
     pub policy_dir: Option<PathBuf>,
+    /// When changes may be made: a TOML file of `[[window]]`.
+    pub policy_windows: Option<PathBuf>,
+    /// When none may be made: an iCalendar file.
+    pub policy_freezes: Option<PathBuf>,
     /// Where checkpoints go before anything takes effect.
     pub publish: Option<Publish>,
     pub targets: Vec<TargetConfig>,
@@ -151,7 +155,11 @@ impl Config {
             check_key("catalog.signed_by", catalog_signed_by.as_deref(), faults);
         }
         catalog.end(faults);
-        let policy_dir = parse_dir(root.optional_section("policy", faults), faults);
+        let mut policy = root.optional_section("policy", faults);
+        let policy_dir = policy.optional_path("dir", faults);
+        let policy_windows = policy.optional_path("windows", faults);
+        let policy_freezes = policy.optional_path("freezes", faults);
+        policy.end(faults);
         let publish = parse_publish(root.optional_section("journal", faults), faults);
         let targets: Vec<_> = root
             .sections("targets", faults)
@@ -175,6 +183,8 @@ impl Config {
             catalog_dir,
             catalog_signed_by,
             policy_dir,
+            policy_windows,
+            policy_freezes,
             publish,
             targets: targets.into_iter().collect::<Option<_>>()?,
         })
@@ -205,12 +215,6 @@ fn parse_gate(mut section: Section, url: Option<&str>, faults: &mut Vec<String>)
         url,
         bearer_file,
     })
-}
-
-fn parse_dir(mut section: Section, faults: &mut Vec<String>) -> Option<PathBuf> {
-    let dir = section.optional_path("dir", faults);
-    section.end(faults);
-    dir
 }
 
 fn parse_publish(mut section: Section, faults: &mut Vec<String>) -> Option<Publish> {

@@ -56,10 +56,11 @@ impl Executor {
     /// The same with another clock: for tests.
     pub fn open_at(config: Config, clock: Box<dyn Clock>) -> Result<Self, OpenError> {
         let catalog = approval::open_catalog(config.catalog_dir.as_deref(), config.catalog_signed_by.as_deref())?;
-        let policy = match &config.policy_dir {
-            Some(dir) => Policy::load(dir)?,
-            None => Policy::shipped()?,
-        };
+        let policy = Policy::open(
+            config.policy_dir.as_deref(),
+            config.policy_windows.as_deref(),
+            config.policy_freezes.as_deref(),
+        )?;
         let gate = Gate::new(&config.gate)?;
         fs::DirBuilder::new()
             .recursive(true)

@@ -20,7 +20,7 @@ pub struct Config {
     pub catalog: DirSection,
     /// Our copy of the policy, for the early look; without one, that which was built in.
     #[serde(default)]
-    pub policy: DirSection,
+    pub policy: PolicySection,
     #[serde(default)]
     pub journal: JournalSection,
     #[serde(default)]
@@ -63,7 +63,21 @@ pub struct GateSection {
     pub url: String,
 }
 
-/// `[catalog]`, `[policy]`
+/// `[policy]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySection {
+    #[serde(default)]
+    pub dir: Option<FilePath>,
+    /// When changes may be made: a TOML file of `[[window]]`. Without it, always.
+    #[serde(default)]
+    pub windows: Option<FilePath>,
+    /// When none may be made: an iCalendar file.
+    #[serde(default)]
+    pub freezes: Option<FilePath>,
+}
+
+/// `[catalog]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DirSection {

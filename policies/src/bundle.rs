@@ -107,6 +107,12 @@ pub enum PolicyError {
     Import { file: String, line: u64 },
     #[error("the policy has no rule `data.countersign.{rule}`")]
     MissingRule { rule: &'static str },
+    #[error("the calendar `{path}` cannot be used")]
+    Calendar {
+        path: PathBuf,
+        #[source]
+        source: crate::CalendarError,
+    },
 }
 
 impl PolicyError {
@@ -121,6 +127,7 @@ impl PolicyError {
             Self::UnknownPath { .. } => "policy_unknown_path",
             Self::Import { .. } => "policy_import",
             Self::MissingRule { .. } => "policy_missing_rule",
+            Self::Calendar { .. } => "policy_calendar",
         }
     }
 }

@@ -88,6 +88,14 @@ impl ChangeCalendar {
         })
     }
 
+    /// Both together: open where any window of either is, frozen where either is.
+    #[must_use]
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.windows.extend(other.windows);
+        self.freezes.extend(other.freezes);
+        self
+    }
+
     pub(crate) fn at(&self, now: Timestamp) -> Standing {
         let Some(now) = DateTime::from_timestamp(now.unix(), 0) else {
             // A moment beyond the calendar is in no window.

@@ -11,7 +11,7 @@ use runbooks::{Digest, Plan, PlanDocument, canonical_json};
 use serde::Deserialize;
 
 use crate::bundle::{Bundle, PolicyError};
-use crate::calendar::ChangeCalendar;
+use crate::calendar::{CalendarError, ChangeCalendar};
 use crate::decision::{Decision, Denial, Obligations};
 use crate::input::{Input, PolicyContext};
 use crate::lint;
@@ -46,6 +46,20 @@ struct Answer {
     obligations: Obligations,
 }
 
+fn read(
+    path: &Path,
+    parse: impl FnOnce(&str) -> Result<ChangeCalendar, CalendarError>,
+) -> Result<ChangeCalendar, PolicyError> {
+    let text = std::fs::read_to_string(path).map_err(|source| PolicyError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&text).map_err(|source| PolicyError::Calendar {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 impl Policy {
     /// Returns the policy that ships inside the binary.
     pub fn shipped() -> Result<Self, PolicyError> {
@@ -55,6 +69,23 @@ impl Policy {
     /// Reads the policy of a folder: its `*.rego` files, of which `*_test.rego` decide nothing.
     pub fn load(dir: &Path) -> Result<Self, PolicyError> {
         Self::of(&Bundle::load(dir)?)
+    }
+
+    /// Opens a folder's policy, or the shipped one, under the operator's calendar: `windows` is a file of change windows,
+    /// `freezes` an iCalendar file. Without either it is always open.
+    ///
+    /// # Errors
+    /// When one of them cannot be read, or has anything in it that cannot be used.
+    pub fn open(dir: Option<&Path>, windows: Option<&Path>, freezes: Option<&Path>) -> Result<Self, PolicyError> {
+        let policy = dir.map_or_else(Self::shipped, Self::load)?;
+        let mut calendar = ChangeCalendar::default();
+        if let Some(path) = windows {
+            calendar = calendar.and(read(path, |text| ChangeCalendar::parse(text, None))?);
+        }
+        if let Some(path) = freezes {
+            calendar = calendar.and(read(path, |text| ChangeCalendar::parse("", Some(text)))?);
+        }
+        Ok(policy.with_calendar(calendar))
     }
 
     pub(crate) fn of(bundle: &Bundle) -> Result<Self, PolicyError> {

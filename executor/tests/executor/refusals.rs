@@ -318,6 +318,29 @@ fn evidence_of(plan: &Plan) -> [runbooks::Evidence; 1] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_window_that_has_closed_stops_what_was_signed_while_it_was_open() {
+    let server = Server::start(100).await;
+    let scene = Scene::new(&server).await;
+    let incident = Blocked::new(&server, &scene).await;
+    let day = (chrono::Utc::now() + chrono::TimeDelta::days(3))
+        .format("%a")
+        .to_string()
+        .to_lowercase();
+    let windows = format!("[[window]]\ndays = [\"{day}\"]\nfrom = \"10:00\"\nuntil = \"11:00\"\ntime_zone = \"UTC\"\n");
+    std::fs::write(scene.dir.path().join("windows.toml"), windows).unwrap();
+    let config = scene.config("state", "[policy]\nwindows = \"windows.toml\"");
+    let ran = scene.run(&config, &scene.order(&incident.plan));
+    assert_eq!(
+        (ran.result.as_str(), ran.code),
+        ("policy_denied", Some(3)),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("outside_change_window"), "{}", ran.stderr);
+    incident.assert_untouched(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_standing_and_an_old_list_of_approvers_are_refused() {
     let server = Server::start(100).await;
     let scene = Scene::new(&server).await;

@@ -18,10 +18,9 @@ use crate::toolbelt::Toolbelt;
 /// Opens the store, which nobody else may have open, and reads catalog and policy.
 pub(crate) fn assemble(config: Config, stop: CancellationToken) -> Result<Pipeline> {
     let catalog = Catalog::open(config.catalog.dir.as_deref()).context("could not read the catalog")?;
-    let policy = match &config.policy.dir {
-        Some(dir) => Policy::load(dir).with_context(|| format!("could not read the policy `{}`", dir.display()))?,
-        None => Policy::shipped().context("the built-in policy is broken")?,
-    };
+    let rules = &config.policy;
+    let policy = Policy::open(rules.dir.as_deref(), rules.windows.as_deref(), rules.freezes.as_deref())
+        .context("could not read the policy")?;
     let store = Store::open(&StoreConfig {
         dir: config.orchestrator.state_dir.to_path_buf(),
         origin: format!("countersign/{}", config.orchestrator.id),

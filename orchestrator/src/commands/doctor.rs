@@ -54,11 +54,8 @@ fn catalog(config: &Config) -> Finding {
 }
 
 fn policy(config: &Config) -> Finding {
-    let loaded = config
-        .policy
-        .dir
-        .as_ref()
-        .map_or_else(Policy::shipped, |dir| Policy::load(dir));
+    let rules = &config.policy;
+    let loaded = Policy::open(rules.dir.as_deref(), rules.windows.as_deref(), rules.freezes.as_deref());
     (
         "policy".to_owned(),
         loaded

@@ -23,7 +23,7 @@ pub struct Config {
     pub catalog: CatalogSection,
     /// The gate's own copy of the policy; without one, that which was built in.
     #[serde(default)]
-    pub policy: DirSection,
+    pub policy: PolicySection,
     /// Where checkpoints of the journal are published.
     #[serde(default)]
     pub journal: JournalSection,
@@ -91,10 +91,16 @@ pub struct CatalogSection {
 /// `[policy]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DirSection {
-    /// The folder.
+pub struct PolicySection {
+    /// The folder that is used in place of the shipped policy.
     #[serde(default)]
     pub dir: Option<FilePath>,
+    /// When changes may be made: a TOML file of `[[window]]`. Without it, always.
+    #[serde(default)]
+    pub windows: Option<FilePath>,
+    /// When none may be made: an iCalendar file.
+    #[serde(default)]
+    pub freezes: Option<FilePath>,
 }
 
 /// `[journal]`

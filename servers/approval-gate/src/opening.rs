@@ -25,10 +25,8 @@ use crate::store::Store;
 /// When catalog, policy, key, bearer, journal or approver list is missing, unreadable or not to be trusted.
 pub fn open(config: &Config, stop: CancellationToken) -> anyhow::Result<Gate> {
     let catalog = open_catalog(config.catalog.dir.as_deref(), config.catalog.signed_by.as_deref());
-    let policy = match &config.policy.dir {
-        Some(dir) => Policy::load(dir),
-        None => Policy::shipped(),
-    };
+    let rules = &config.policy;
+    let policy = Policy::open(rules.dir.as_deref(), rules.windows.as_deref(), rules.freezes.as_deref());
     let catalog = catalog.context("the catalog cannot be used")?;
     let policy = policy.context("the policy cannot be used")?;
     let bearer = read_bearer(&config.gate.executor_bearer_file)?;

@@ -241,12 +241,12 @@ async fn too_late_is_too_late() {
     let world = World::new();
     let gate = world.start().await;
     let soon = plan_with(|context| {
-        context.approve_by = now().plus_s(3);
-        context.expires_at = now().plus_s(6);
+        context.approve_by = now().plus_s(10);
+        context.expires_at = now().plus_s(12);
     });
     let missed = plan_with(|context| {
         context.incident = "inc-2".into();
-        context.approve_by = now().plus_s(3);
+        context.approve_by = now().plus_s(10);
     });
     let (_, token) = gate.approved(&world, &soon).await;
     let asked = gate.execute(text(&missed), None).await;
@@ -281,6 +281,41 @@ async fn too_late_is_too_late() {
     let answer = gate.execute(text(&soon), Some(&token)).await;
     assert_eq!(answer["code"], "execution_expired", "{answer}");
     assert!(gate.claim().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outside_the_operators_change_windows_nothing_is_asked_of_anybody() {
+    let world = World::new();
+    let config = std::fs::read_to_string(world.path("gate.toml")).unwrap();
+    let config = format!("{config}\n[policy]\nwindows = \"windows.toml\"\n");
+    std::fs::write(world.path("gate.toml"), config).unwrap();
+    std::fs::write(world.path("windows.toml"), window_in_days(3)).unwrap();
+    let gate = world.start().await;
+    let answer = gate.execute(text(&plan()), None).await;
+    assert_eq!(answer["code"], "policy_denied", "{answer}");
+    assert!(answer.to_string().contains("outside_change_window"), "{answer}");
+    drop(gate);
+
+    std::fs::write(world.path("windows.toml"), window_in_days(0)).unwrap();
+    let gate = world.start().await;
+    let answer = gate.execute(text(&plan()), None).await;
+    assert!(answer["request_id"].is_string(), "{answer}");
+}
+
+/// Windows of three whole days around the one that is so many days from now.
+fn window_in_days(days: i64) -> String {
+    let day = |days: i64| {
+        let at = chrono::Utc::now() + chrono::TimeDelta::days(days);
+        at.format("%a").to_string().to_lowercase()
+    };
+    [days - 1, days, days + 1]
+        .map(|days| {
+            format!(
+                "[[window]]\ndays = [\"{}\"]\nfrom = \"00:00\"\nuntil = \"00:00\"\ntime_zone = \"UTC\"\n",
+                day(days)
+            )
+        })
+        .concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,91 @@
+//! How long one decision takes about a plan of fifty statements: their parsing, the input, and the shipped policy.
+//!
+//! `cargo bench -p policies --bench decision`
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed set-up is a failed bench"
+)]
+
+use std::{collections::BTreeMap, fs, time::Instant};
+
+use policies::{Policy, PolicyContext};
+use runbooks::{Catalog, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
+use serde_json::{Value, json};
+
+const STATEMENTS: usize = 50;
+const ROUNDS: usize = 2000;
+
+fn main() {
+    let policy = Policy::shipped().unwrap();
+    let now = Timestamp::from(chrono::Utc::now());
+    let plan = plan(&policy, now);
+    let context = PolicyContext {
+        now,
+        requester: plan.document().requester.clone(),
+        target: plan.document().target.clone(),
+        executions_last_day: 0,
+        freeze: false,
+    };
+    let mut took: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let started = Instant::now();
+            assert!(policy.judge(&plan, &context).allow);
+            started.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    took.sort_by(f64::total_cmp);
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
+    println!(
+        "{STATEMENTS} statements, {ROUNDS} decisions: p50 {:.3} ms, p99 {:.3} ms, slowest {:.3} ms",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+}
+
+/// `connection-saturation` with as many further prechecks as make fifty statements.
+fn plan(policy: &Policy, now: Timestamp) -> Plan {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../runbooks/catalog/connection-saturation");
+    let mut book: Value = serde_json::from_str(&fs::read_to_string(shipped.join("runbook.json")).unwrap()).unwrap();
+    let fixture: Value =
+        serde_json::from_str(&fs::read_to_string(shipped.join("fixtures/typical.json")).unwrap()).unwrap();
+    let first = book["prechecks"][3].clone();
+    let queries = book.to_string().matches("\"query\"").count() + book.to_string().matches("\"statement\"").count();
+    let prechecks = book["prechecks"].as_array_mut().unwrap();
+    for number in queries..STATEMENTS {
+        let mut further = first.clone();
+        further["id"] = json!(format!("again_{number}"));
+        prechecks.push(further);
+    }
+    let entry = folder.path().join("connection-saturation");
+    fs::create_dir(&entry).unwrap();
+    fs::write(entry.join("runbook.json"), book.to_string()).unwrap();
+    let catalog = Catalog::load(folder.path()).unwrap();
+    let parameters: BTreeMap<String, DraftValue> = serde_json::from_value(fixture["parameters"].clone()).unwrap();
+    let result = fixture["evidence"][0]["result"].clone();
+    let evidence = Evidence::record("E1", "postgres-readonly", "sessions", json!({}), now, result).unwrap();
+    let draft = PlanDraft {
+        runbook: "connection-saturation".to_owned(),
+        version: 1,
+        parameters,
+    };
+    let target = Target {
+        name: "orders".to_owned(),
+        environment: "production".to_owned(),
+        system_identifier: "1".to_owned(),
+        database: "orders".to_owned(),
+    };
+    let context = PlanContext {
+        incident: "bench".to_owned(),
+        target,
+        requester: "orchestrator".to_owned(),
+        policy_digest: policy.digest(),
+        not_before: now,
+        approve_by: now.plus_s(600),
+        expires_at: now.plus_s(1200),
+        nonce: "0".repeat(32),
+    };
+    Plan::fill(&draft, &catalog, &[evidence], context).unwrap()
+}
