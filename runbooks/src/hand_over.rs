@@ -145,7 +145,10 @@ mod tests {
             assert_eq!(faults.iter().map(|f| f.pointer.as_str()).collect::<Vec<_>>(), [pointer]);
         }
         let mut with_steps = good;
-        with_steps["steps"] = json!([]);
+        with_steps
+            .as_object_mut()
+            .unwrap()
+            .insert("steps".to_owned(), json!([]));
         assert!(HandOver::parse(&with_steps.to_string()).is_err());
     }
 }
