@@ -11,7 +11,11 @@ use crate::LogFormat;
 /// Whatever `RUST_LOG` says, foreign crates are held at `info` and rmcp at `warn`: at `debug` rmcp writes whole requests
 /// and results and at `info` notifications and session ids, tokio-postgres writes bind parameters, the AWS SDK bodies.
 pub fn init(name: &str, format: LogFormat) {
-    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // It opens spans for every request, which cost time even when nothing of them is written.
+    if let Ok(quiet) = "rmcp=warn".parse() {
+        chosen = chosen.add_directive(quiet);
+    }
     let own = name.replace('-', "_");
     let capped = filter_fn(move |metadata| may_be_written(metadata, &own));
     let lines = tracing_subscriber::fmt::layer()

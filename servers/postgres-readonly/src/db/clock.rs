@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
 
 /// Our two clocks run apart when the machine slept or its time was set; what was learned before is worth nothing then.
 const APART: Duration = Duration::from_secs(1);
@@ -30,7 +30,15 @@ impl Clock {
     pub fn now(&self) -> String {
         let since = TimeDelta::from_std(self.at.elapsed()).unwrap_or_default();
         let now = self.said.checked_add_signed(since).unwrap_or(self.said);
-        now.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string()
+        let (date, time) = (now.date_naive(), now.time());
+        // `{time}` by chrono would leave out a fraction of zero.
+        format!(
+            "{date} {:02}:{:02}:{:02}.{:06}+00",
+            time.hour(),
+            time.minute(),
+            time.second(),
+            time.nanosecond() / 1000
+        )
     }
 
     /// Returns whether time has passed for us as it has for everybody since the server was asked.
@@ -53,6 +61,8 @@ mod tests {
         let clock = Clock::read(said, asked);
         // Half of the twenty seconds that the answer took.
         assert!(clock.now().starts_with("2026-11-18 11:06:50."), "{}", clock.now());
+        assert!(clock.now().ends_with("+00"), "{}", clock.now());
+        assert_eq!(clock.now().len(), "2026-11-18 11:06:50.000000+00".len());
         assert!(clock.holds());
     }
 

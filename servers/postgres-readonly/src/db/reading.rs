@@ -107,10 +107,10 @@ impl Reading {
         (self.flight.elapsed.as_secs_f64() * 1e6).round() / 1e3
     }
 
-    /// Returns the rows as JSON arrays within `max_bytes`, and whether a row or part of a value was left out.
-    pub fn rows(&self, max_chars: usize, max_bytes: usize) -> (Rows, bool) {
+    /// Takes the rows out as JSON arrays within `max_bytes`, and says whether a row or part of a value was left out.
+    pub fn take_rows(&mut self, max_chars: usize, max_bytes: usize) -> (Rows, bool) {
         let oids = self.flight.columns.iter().map(|column| column.type_oid).collect();
-        Rows::bounded(&self.flight.rows, oids, max_chars, max_bytes)
+        Rows::bounded(std::mem::take(&mut self.flight.rows), oids, max_chars, max_bytes)
     }
 
     /// Returns the first column of every row as it came, for rows that are too many to be made into JSON. What is not a

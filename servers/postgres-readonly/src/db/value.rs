@@ -1,5 +1,7 @@
 //! Turns values in PostgreSQL's text form into JSON, cleaned and bounded: whoever wrote them is not trusted.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::{Map, Number, Value};
 
@@ -32,14 +34,13 @@ pub struct Rows {
 impl Rows {
     /// Keeps as many of the first rows as take about `max_bytes` of JSON; returns whether a row or part of a value was
     /// left out.
-    pub fn bounded(rows: &[TextRow], oids: Vec<u32>, max_chars: usize, max_bytes: usize) -> (Self, bool) {
+    pub fn bounded(mut rows: Vec<TextRow>, oids: Vec<u32>, max_chars: usize, max_bytes: usize) -> (Self, bool) {
         let (mut left, mut cut) = (max_bytes, false);
         let fitting = rows.iter().take_while(|row| {
             let mut bytes = 3;
             for value in row.values().flatten() {
                 // Counted before cleaning: what cleaning takes away was not cut.
-                let too_long =
-                    value.len() > max_chars && String::from_utf8_lossy(value).chars().nth(max_chars).is_some();
+                let too_long = value.len() > max_chars && text_of(value).chars().nth(max_chars).is_some();
                 cut |= too_long;
                 bytes += match too_long {
                     true => max_chars * 2,
@@ -51,14 +52,10 @@ impl Rows {
             left = left.saturating_sub(bytes);
             fits
         });
-        let kept: Vec<TextRow> = fitting.cloned().collect();
-        let cut = cut || kept.len() < rows.len();
-        let rows = Self {
-            rows: kept,
-            oids,
-            max_chars,
-        };
-        (rows, cut)
+        let (kept, all) = (fitting.count(), rows.len());
+        rows.truncate(kept);
+        let rows = Self { rows, oids, max_chars };
+        (rows, cut || kept < all)
     }
 
     pub fn len(&self) -> usize {
@@ -108,7 +105,7 @@ impl Serialize for Cell<'_> {
         let Some(text) = self.text else {
             return serializer.serialize_unit();
         };
-        let text = String::from_utf8_lossy(text);
+        let text = text_of(text);
         match self.oid {
             BOOL => return serializer.serialize_bool(text == "t"),
             INT2 | INT4 | OID | INT8 | NUMERIC => {
@@ -130,6 +127,12 @@ impl Serialize for Cell<'_> {
     }
 }
 
+/// The server was asked for UTF-8, but a function may still give it something else.
+fn text_of(value: &[u8]) -> Cow<'_, str> {
+    // Looked at once where there is nothing to replace, which is faster than looking for what to replace.
+    std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
+}
+
 fn has_form(oid: u32) -> bool {
     matches!(
         oid,
@@ -140,7 +143,7 @@ fn has_form(oid: u32) -> bool {
 /// Returns the value of a column of type `oid` as JSON; text longer than `max_chars` is cut.
 pub fn to_json(oid: u32, text: Option<&[u8]>, max_chars: usize) -> Value {
     let Some(text) = text else { return Value::Null };
-    let text = String::from_utf8_lossy(text);
+    let text = text_of(text);
     typed(oid, &text, max_chars).unwrap_or_else(|| Value::String(masked::text(&kit::text::clean(&text, max_chars))))
 }
 
@@ -218,7 +221,7 @@ mod tests {
     use serde_json::json;
 
     fn value(oid: u32, text: &str) -> Value {
-        let (rows, _) = Rows::bounded(&[row(text)], vec![oid], 100, 10_000);
+        let (rows, _) = Rows::bounded(vec![row(text)], vec![oid], 100, 10_000);
         let written = serde_json::to_value(&rows).unwrap();
         assert_eq!(written, json!([[to_json(oid, Some(text.as_bytes()), 100)]]));
         written[0][0].clone()
@@ -271,17 +274,17 @@ mod tests {
     #[test]
     fn a_cut_is_told() {
         assert_eq!(to_json(25, Some(b"abcdef"), 3), json!("ab…"));
-        let cut = |rows: &[TextRow], oid, max_chars, max_bytes| {
+        let cut = |rows: Vec<TextRow>, oid, max_chars, max_bytes| {
             let (rows, cut) = Rows::bounded(rows, vec![oid], max_chars, max_bytes);
             (serde_json::to_value(&rows).unwrap(), cut)
         };
-        assert_eq!(cut(&[row("abcdef")], 25, 3, 100), (json!([["ab…"]]), true));
-        assert!(cut(&[row("[1,2,3,4]")], JSON, 3, 100).1);
+        assert_eq!(cut(vec![row("abcdef")], 25, 3, 100), (json!([["ab…"]]), true));
+        assert!(cut(vec![row("[1,2,3,4]")], JSON, 3, 100).1);
         assert_eq!(
-            cut(&[row("abc"), row("def")], 25, 3, 100),
+            cut(vec![row("abc"), row("def")], 25, 3, 100),
             (json!([["abc"], ["def"]]), false)
         );
-        assert_eq!(cut(&[row("abc"), row("def")], 25, 3, 15), (json!([["abc"]]), true));
+        assert_eq!(cut(vec![row("abc"), row("def")], 25, 3, 15), (json!([["abc"]]), true));
         assert_eq!(bounded_rows(vec!["aaa", "bbb", "ccc"], 12), (vec!["aaa", "bbb"], true));
     }
 }

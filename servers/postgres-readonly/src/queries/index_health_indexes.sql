@@ -14,6 +14,8 @@ WITH idx AS MATERIALIZED (
       -- What initdb made is below; 99 is pg_toast.
       AND i.indrelid >= 16384
       AND x.relnamespace <> 99
+      -- A primary key that is alone on its table covers nothing and stays; those of pg_toast are most of all indexes.
+      AND (NOT i.indisprimary OR i.indrelid IN (SELECT o.indrelid FROM pg_index o WHERE NOT o.indisprimary))
 ),
 -- Of constraints, the foreign keys that point at an index among them: DROP INDEX would refuse.
 free AS MATERIALIZED (

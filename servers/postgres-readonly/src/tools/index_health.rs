@@ -179,28 +179,17 @@ impl Tool for IndexHealth {
             .as_ref()
             .is_some_and(|counting| counting.indexes > MANY_INDEXES);
         let sized = [MAX_ROWS, if many { SMALL_PAGES } else { 0 }];
+        let queries = input.advise.unwrap_or(true).then(|| input.queries.unwrap_or_default());
+        // Beside each other, over as many connections as there are.
         let sql = include_str!("../queries/index_health_indexes.sql");
-        let (indexes, main) = rows::<Counted<Index>>(source, sql, &sized, call).await?;
-        let sql = include_str!("../queries/index_health_foreign_keys.sql");
-        let (keys, reading) = rows::<Counted<ForeignKey>>(source, sql, &sized, call).await?;
-        readings.push(reading);
-        let sql = include_str!("../queries/index_health_seq_scans.sql");
-        let bounds = [MAX_ROWS, u32::try_from(LIMITS.table_pages).unwrap_or(0), ROWS_PER_SCAN];
-        let (tables, reading) = rows::<Counted<Table>>(source, sql, &bounds, call).await?;
-        readings.push(reading);
-        let sql = include_str!("../queries/index_health_bloat.sql");
-        let (bloated, reading) = rows::<Counted<Bloated>>(source, sql, &[MAX_ROWS], call).await?;
-        readings.push(reading);
-
-        let mut plans_ms = 0.0;
-        let mut advice = None;
-        if input.advise.unwrap_or(true) {
-            let queries = input.queries.unwrap_or_default();
-            let (advised, more, ms) = advice::advise(source, &around, &queries, call).await?;
-            readings.extend(more);
-            plans_ms = ms;
-            advice = Some(advised);
-        }
+        let ((indexes, main), found, advised) = tokio::try_join!(
+            rows::<Counted<Index>>(source, sql, &sized, call),
+            found(source, &sized, call),
+            advised(source, &around, queries, call),
+        )?;
+        readings.extend(found.readings);
+        let (advice, more, plans_ms) = advised;
+        readings.extend(more);
         let mut kinds = Kinds(indexes);
         let body = Output {
             stats_reset: counting.as_ref().and_then(|counting| counting.stats_reset.clone()),
@@ -210,12 +199,12 @@ impl Tool for IndexHealth {
             redundant: kinds.section("redundant", drop),
             unused: kinds.section("unused", drop),
             rarely_used: kinds.section("rarely_used", |_| None),
-            foreign_keys_without_index: section(keys.into_iter().map(|mut key| {
+            foreign_keys_without_index: section(found.keys.into_iter().map(|mut key| {
                 key.row.ddl = key.row.ddl();
                 key
             })),
-            seq_scanned_tables: section(tables.into_iter()),
-            bloated: section(bloated.into_iter().map(|mut index| {
+            seq_scanned_tables: section(found.tables.into_iter()),
+            bloated: section(found.bloated.into_iter().map(|mut index| {
                 index.row.ddl = format!(
                     "REINDEX INDEX CONCURRENTLY {}.{}",
                     quoted(&index.row.schema),
@@ -229,6 +218,43 @@ impl Tool for IndexHealth {
         let answer = readings.iter().fold(main.answer(body), Answer::costing);
         Ok(answer.costing_ms(plans_ms).hiding(hidden))
     }
+}
+
+/// What other statements than the one over all indexes find.
+struct Found {
+    keys: Vec<Counted<ForeignKey>>,
+    tables: Vec<Counted<Table>>,
+    bloated: Vec<Counted<Bloated>>,
+    readings: [Reading; 3],
+}
+
+async fn found(source: &Source, sized: &[u32], call: &CallContext) -> Result<Found, ToolError> {
+    let sql = include_str!("../queries/index_health_foreign_keys.sql");
+    let (keys, keys_reading) = rows(source, sql, sized, call).await?;
+    let sql = include_str!("../queries/index_health_seq_scans.sql");
+    let bounds = [MAX_ROWS, u32::try_from(LIMITS.table_pages).unwrap_or(0), ROWS_PER_SCAN];
+    let (tables, tables_reading) = rows(source, sql, &bounds, call).await?;
+    let sql = include_str!("../queries/index_health_bloat.sql");
+    let (bloated, bloated_reading) = rows(source, sql, &[MAX_ROWS], call).await?;
+    Ok(Found {
+        keys,
+        tables,
+        bloated,
+        readings: [keys_reading, tables_reading, bloated_reading],
+    })
+}
+
+async fn advised(
+    source: &Source,
+    around: &Surroundings,
+    queries: Option<Vec<String>>,
+    call: &CallContext,
+) -> Result<(Option<Advice>, Vec<Reading>, f64), ToolError> {
+    let Some(queries) = queries else {
+        return Ok((None, Vec::new(), 0.0));
+    };
+    let (advice, readings, plans_ms) = advice::advise(source, around, &queries, call).await?;
+    Ok((Some(advice), readings, plans_ms))
 }
 
 async fn rows<T: DeserializeOwned>(

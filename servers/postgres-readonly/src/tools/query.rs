@@ -77,7 +77,7 @@ async fn answer(source: &Source, input: Input, call: &CallContext) -> Result<Ans
         max_rows: input.max_rows.unwrap_or(DEFAULT_ROWS),
         max_bytes: 4 << 20,
     };
-    let reading = source.read(Read::admitted(admitted, bounds), call).await?;
+    let mut reading = source.read(Read::admitted(admitted, bounds), call).await?;
     let oids: Vec<u32> = reading.columns().iter().map(|column| column.type_oid).collect();
     let types = source.catalog.type_names(&source.db, &oids, &call.cancelled).await?;
     let columns = reading.columns().iter().zip(types);
@@ -87,7 +87,7 @@ async fn answer(source: &Source, input: Input, call: &CallContext) -> Result<Ans
             r#type,
         })
         .collect();
-    let (rows, cut) = reading.rows(MAX_CELL_CHARS, MAX_RESULT_BYTES);
+    let (rows, cut) = reading.take_rows(MAX_CELL_CHARS, MAX_RESULT_BYTES);
     let truncated = cut || reading.truncated();
     Ok(reading.answer(Output {
         columns,

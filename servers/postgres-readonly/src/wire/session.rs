@@ -1,4 +1,7 @@
 //! One session and the one thing it does: a read inside a READ ONLY transaction, in one flight, with nothing left behind.
+//!
+//! The caller has its rows once the transaction is over. The reset comes after it in the same flight, and nothing is sent
+//! over the session again before the server has said that it is done.
 
 use std::{future::Future, time::Duration};
 
@@ -19,6 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const IDLE: u8 = b'I';
 const NO_ACTIVE_TRANSACTION: &str = "25P01";
 const NO_TRANSACTION: WireError = WireError::Protocol("no transaction was open for the statement");
+const NOT_RESET: WireError = WireError::Protocol("the session could not be reset");
 const LEFT_TRANSACTION: WireError = WireError::Protocol("the statement left its transaction");
 
 /// A session that is logged in, outside any transaction.
@@ -27,8 +31,21 @@ pub struct Session {
     frames: Frames,
     endpoint: Endpoint,
     out: BytesMut,
+    /// How many statements the reset has that was sent and not yet answered.
+    pending: Option<usize>,
+    /// What is set after the reset, so that the next call may leave it out.
+    lasting: Option<String>,
     pub key: CancelKey,
     pub server_version: String,
+}
+
+/// What the calls before and after make of a plain call.
+#[derive(Debug, Clone, Copy)]
+struct Around<'a> {
+    /// The prologue holds from the call before.
+    is_set: bool,
+    /// The prologue as it is said after the reset, for the call that comes next.
+    lasting: Option<&'a str>,
 }
 
 /// One read: in one flight there, and in one back.
@@ -36,7 +53,8 @@ pub struct Session {
 pub struct Call<'a> {
     /// Opens the transaction: `BEGIN … READ ONLY`.
     pub begin: &'a str,
-    /// One statement that sets what holds for this transaction.
+    /// One statement that sets what holds for this transaction. A `SET LOCAL` is repeated after the reset without `LOCAL`: as
+    /// a rule the next call wants the same, and finds it done.
     pub prologue: &'a str,
     /// Further statements of ours before the one that is read; may be empty.
     pub setup: &'a str,
@@ -83,24 +101,32 @@ impl Session {
             frames,
             endpoint: endpoint.clone(),
             out: BytesMut::new(),
+            pending: None,
+            lasting: None,
             key: greeting.key,
             server_version: greeting.server_version,
         })
     }
 
-    /// Returns whether an idle session can still be used.
+    /// Returns whether an idle session can still be used: it is open, and as it was when it began.
     pub async fn is_alive(&mut self) -> bool {
-        self.frames.is_open().await
+        self.settle().await.is_ok() && self.frames.is_open().await
     }
 
-    /// Runs one read. `Ok` means that the server said: no transaction is open, and the session is as it was when it
-    /// began; the statement itself may have failed. After `Err` the session must not be used again.
+    /// Runs one read. `Ok` means that the server said: no transaction is open; the statement itself may have failed. After
+    /// `Err` the session must not be used again.
     pub async fn read(&mut self, call: Call<'_>, cancelled: impl Future<Output = ()>) -> Result<Flight, WireError> {
+        self.settle().await?;
         let started = Instant::now();
         let deadline = started + call.statement_timeout + GRACE;
         let mut out = std::mem::take(&mut self.out);
         out.clear();
-        encode(call, &mut out)?;
+        let lasting = call.lasting();
+        let around = Around {
+            is_set: lasting.is_some() && lasting == self.lasting,
+            lasting: lasting.as_deref(),
+        };
+        encode(call, around, &mut out)?;
         timeout_at(deadline, self.frames.send(&out))
             .await
             .map_err(|_| WireError::Silent)??;
@@ -109,7 +135,7 @@ impl Session {
         let mut flight = Flight::default();
         let (endpoint, key) = (self.endpoint.clone(), self.key);
         let (clean, was_cancelled) = {
-            let mut answers = std::pin::pin!(self.answers(call, &mut flight, started));
+            let mut answers = std::pin::pin!(self.answers(call, around, &mut flight, started));
             tokio::select! {
                 biased;
                 done = timeout_at(deadline, &mut answers) => (done.map_err(|_| WireError::Silent)??, false),
@@ -125,6 +151,7 @@ impl Session {
             }
         };
         flight.cancelled = was_cancelled;
+        self.lasting = lasting;
         if !clean {
             self.clean_up(deadline, call).await?;
         }
@@ -140,9 +167,15 @@ impl Session {
     }
 
     /// Reads the answers to the whole flight; returns whether the session came out clean.
-    async fn answers(&mut self, call: Call<'_>, flight: &mut Flight, started: Instant) -> Result<bool, WireError> {
+    async fn answers(
+        &mut self,
+        call: Call<'_>,
+        around: Around<'_>,
+        flight: &mut Flight,
+        started: Instant,
+    ) -> Result<bool, WireError> {
         let clean = if call.is_plain() {
-            self.plain_answers(call, flight).await?
+            self.plain_answers(call, around, flight).await?
         } else {
             self.answers_in_parts(call, flight).await?
         };
@@ -150,16 +183,22 @@ impl Session {
         Ok(clean)
     }
 
-    /// Everything between two Syncs: the server skips what follows a failure, the end of the transaction with it.
-    async fn plain_answers(&mut self, call: Call<'_>, flight: &mut Flight) -> Result<bool, WireError> {
-        let mut prologue = Flight::default();
-        let [mut begun, mut ended] = [Flight::default(), Flight::default()];
+    /// Everything between two Syncs, and the reset before a third: the server skips what follows a failure, the end of the
+    /// transaction with it.
+    async fn plain_answers(
+        &mut self,
+        call: Call<'_>,
+        around: Around<'_>,
+        flight: &mut Flight,
+    ) -> Result<bool, WireError> {
+        let [mut begun, mut prologue, mut ended] = [(); 3].map(|()| Flight::default());
         let mut done = 0;
         let status = loop {
-            let (part, max_rows, max_bytes) = match done {
-                0 => (&mut begun, 0, 0),
-                1 => (&mut prologue, 0, 0),
-                2 => (&mut *flight, call.max_rows, call.max_bytes),
+            // A prologue that is set already is not sent.
+            let (part, max_rows, max_bytes) = match (done, around.is_set) {
+                (0, _) => (&mut begun, 0, 0),
+                (1, false) => (&mut prologue, 0, 0),
+                (1, true) | (2, false) => (&mut *flight, call.max_rows, call.max_bytes),
                 _ => (&mut ended, 0, 0),
             };
             match self.step(part, max_rows, max_bytes).await? {
@@ -167,6 +206,7 @@ impl Session {
                 Step::Ready(status) => break status,
             }
         };
+        self.pending = around.pending(call);
         if done == 0 {
             return Err(NO_TRANSACTION);
         }
@@ -175,8 +215,34 @@ impl Session {
         }
         let failed = flight.error.is_some() || prologue.error.is_some() || ended.error.is_some();
         flight.keep_failure_of(prologue);
-        let parts = if call.reset.is_empty() { 4 } else { 5 };
+        let parts = if around.is_set { 3 } else { 4 };
         Ok(status == IDLE && !failed && done == parts)
+    }
+
+    /// Waits for what the server says to the reset of the call before.
+    async fn settle(&mut self) -> Result<(), WireError> {
+        let Some(parts) = self.pending else { return Ok(()) };
+        let done = timeout_at(Instant::now() + GRACE, self.reset_answers(parts))
+            .await
+            .map_err(|_| WireError::Silent)??;
+        match done {
+            true => Ok(()),
+            false => Err(NOT_RESET),
+        }
+    }
+
+    async fn reset_answers(&mut self, parts: usize) -> Result<bool, WireError> {
+        let mut part = Flight::default();
+        let mut done = 0;
+        loop {
+            match self.step(&mut part, 0, 0).await? {
+                Step::Part => done += 1,
+                Step::Ready(status) => {
+                    self.pending = None;
+                    return Ok(status == IDLE && part.error.is_none() && done == parts);
+                }
+            }
+        }
     }
 
     async fn answers_in_parts(&mut self, call: Call<'_>, flight: &mut Flight) -> Result<bool, WireError> {
@@ -210,11 +276,16 @@ impl Session {
     async fn clean_up(&mut self, deadline: Instant, call: Call<'_>) -> Result<(), WireError> {
         let mut out = BytesMut::new();
         encode_end(call, &mut out)?;
+        self.lasting = None;
         let work = async {
+            if let Some(parts) = self.pending {
+                // It failed with the rest of its flight, or the cancel request hit it.
+                self.reset_answers(parts).await?;
+            }
             self.frames.send(&out).await?;
             match self.ends(call).await? {
                 true => Ok(()),
-                false => Err(WireError::Protocol("the session could not be reset")),
+                false => Err(NOT_RESET),
             }
         };
         timeout_at(deadline + GRACE, work)
@@ -280,7 +351,20 @@ enum Step {
     Ready(u8),
 }
 
+impl Around<'_> {
+    /// Returns how many statements the reset has, if there is one.
+    fn pending(self, call: Call<'_>) -> Option<usize> {
+        (!call.reset.is_empty()).then_some(if self.lasting.is_some() { 2 } else { 1 })
+    }
+}
+
 impl Call<'_> {
+    /// Returns what makes the prologue outlast its transaction, in a session that is nobody else's.
+    fn lasting(&self) -> Option<String> {
+        let local = self.prologue.strip_prefix("SET LOCAL ")?;
+        (self.is_plain() && !self.reset.is_empty()).then(|| format!("SET {local}"))
+    }
+
     /// Nothing but the statement: all of it fits between two Syncs.
     fn is_plain(&self) -> bool {
         self.setup.is_empty() && self.epilogue.is_empty()
@@ -311,16 +395,22 @@ impl Flight {
     }
 }
 
-fn encode(call: Call<'_>, out: &mut BytesMut) -> std::io::Result<()> {
+fn encode(call: Call<'_>, around: Around<'_>, out: &mut BytesMut) -> std::io::Result<()> {
     if call.is_plain() {
         whole(call.begin, out)?;
-        whole(call.prologue, out)?;
+        if !around.is_set {
+            whole(call.prologue, out)?;
+        }
         encode_statement(call, out)?;
         whole("ROLLBACK", out)?;
+        frontend::sync(out);
         if !call.reset.is_empty() {
             whole(call.reset, out)?;
+            if let Some(lasting) = around.lasting {
+                whole(lasting, out)?;
+            }
+            frontend::sync(out);
         }
-        frontend::sync(out);
         return Ok(());
     }
     let Call {

@@ -59,7 +59,7 @@ async fn statements_are_ranked_in_total_and_since_the_last_look() {
         .await;
     eventually("the first of two looks was taken", async || {
         let row = admin
-            .query_one("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'countersign%' AND state = 'idle' AND query = 'DISCARD ALL'", &[])
+            .query_one("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'countersign%' AND state = 'idle' AND query LIKE 'SET search_path%'", &[])
             .await
             .unwrap();
         row.get::<_, i64>(0) == 1
