@@ -2,11 +2,12 @@
 //! where the order came from.
 
 use std::fs;
+use std::time::Instant;
 
 use approval::{
     ApprovedPlan, Approvers, Expectations, MAX_SKEW_S, Order, Refusal, StandingError, StandingState, Token,
 };
-use policies::{PermittedPlan, PolicyContext};
+use policies::{Decision, Evaluation, PermittedPlan, PolicyContext};
 use runbooks::{Digest, Plan, Timestamp};
 
 use crate::config::TargetConfig;
@@ -20,7 +21,16 @@ pub(crate) struct Admitted<'e> {
     pub(crate) order: Order,
     pub(crate) approved: ApprovedPlan,
     pub(crate) target: &'e TargetConfig,
+    pub(crate) evaluation: Evaluation,
     pub(crate) admitted_at: Timestamp,
+}
+
+/// An order for a plan that this executor's policy allows, and the approvals in it still unread.
+pub(crate) struct Permitted<'e> {
+    pub(crate) order: Order,
+    pub(crate) plan: PermittedPlan,
+    pub(crate) target: &'e TargetConfig,
+    pub(crate) evaluation: Evaluation,
 }
 
 /// Why an order is not admitted.
@@ -40,27 +50,31 @@ pub(crate) struct Refused {
     pub(crate) subject: Digest,
     /// The order's id, if the gate signed it.
     pub(crate) order: Option<String>,
+    /// What the policy said, if it was asked.
+    pub(crate) evaluation: Option<Box<Evaluation>>,
 }
 
 /// Admits an order as of `now`.
 pub(crate) fn admit<'e>(executor: &'e Executor, envelope: &str, now: Timestamp) -> Result<Admitted<'e>, NotAdmitted> {
-    let (order, permitted, target) = permit(executor, envelope, now)?;
-    let approved = approve(executor, &order, permitted, now)?;
+    let Permitted {
+        order,
+        plan,
+        target,
+        evaluation,
+    } = permit(executor, envelope, now)?;
+    let approved = approve(executor, &order, plan, now).map_err(|error| error.after(&evaluation))?;
     Ok(Admitted {
         envelope: envelope.to_owned(),
         order,
         approved,
         target,
+        evaluation,
         admitted_at: now,
     })
 }
 
 /// Everything but the people: from the gate, for this executor, an instance of a pinned runbook, allowed by its policy.
-pub(crate) fn permit<'e>(
-    executor: &'e Executor,
-    envelope: &str,
-    now: Timestamp,
-) -> Result<(Order, PermittedPlan, &'e TargetConfig), NotAdmitted> {
+pub(crate) fn permit<'e>(executor: &'e Executor, envelope: &str, now: Timestamp) -> Result<Permitted<'e>, NotAdmitted> {
     let config = executor.config();
     let order = Order::verify(envelope, &config.gate.public_key)
         .map_err(|error| Refused::unsigned(envelope, error.code(), crate::chain(&error)))?;
@@ -87,10 +101,21 @@ pub(crate) fn permit<'e>(
         // A frozen order does not get here.
         freeze: false,
     };
-    match executor.policy().evaluate(plan, &context) {
-        Ok(permitted) => Ok((order, permitted, target)),
+    let started = Instant::now();
+    let judged = executor.policy().evaluate(plan, &context);
+    let took = started.elapsed();
+    // Journalled with what becomes of the order, in one transaction, before anything is touched.
+    let noted = |decision: &Decision| decision.evaluation(&context.requester, took);
+    match judged {
+        Ok(plan) => Ok(Permitted {
+            evaluation: noted(plan.decision()),
+            order,
+            plan,
+            target,
+        }),
         Err(error) => Err(NotAdmitted::Refused(Refused {
             by_policy: true,
+            evaluation: Some(Box::new(noted(error.decision()))),
             ..refused(error.code(), error.to_string())
         })),
     }
@@ -161,6 +186,7 @@ impl Refused {
             by_policy: false,
             subject: order.plan_digest(),
             order: Some(order.id.clone()),
+            evaluation: None,
         }
     }
 
@@ -171,6 +197,20 @@ impl Refused {
             by_policy: false,
             subject: Digest::of(envelope.as_bytes()),
             order: None,
+            evaluation: None,
+        }
+    }
+}
+
+impl NotAdmitted {
+    /// What the policy had said before.
+    fn after(self, evaluation: &Evaluation) -> Self {
+        match self {
+            Self::Refused(refused) => Self::Refused(Refused {
+                evaluation: Some(Box::new(evaluation.clone())),
+                ..refused
+            }),
+            Self::Fault(fault) => Self::Fault(fault),
         }
     }
 }

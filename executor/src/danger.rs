@@ -3,7 +3,7 @@
 
 use approval::danger::approve_without_signature;
 
-use crate::admission::{Admitted, NotAdmitted, permit};
+use crate::admission::{Admitted, NotAdmitted, Permitted, permit};
 use crate::executor::Executor;
 use crate::halt::Fault;
 use crate::outcome::Ended;
@@ -12,18 +12,24 @@ use crate::run::{refuse, run_admitted};
 /// Runs an order whose token nobody looks at. Everything else is as in [`crate::run_order`].
 pub async fn run_order_without_approval(executor: &Executor, envelope: &str) -> Result<Ended, Fault> {
     let now = executor.now();
-    let (order, permitted, target) = match permit(executor, envelope, now) {
+    let Permitted {
+        order,
+        plan,
+        target,
+        evaluation,
+    } = match permit(executor, envelope, now) {
         Ok(permitted) => permitted,
         Err(NotAdmitted::Refused(refused)) => return refuse(executor, refused),
         Err(NotAdmitted::Fault(fault)) => return Err(fault),
     };
-    let execute_by = permitted.plan().document().expires_at;
-    let approved = approve_without_signature(permitted, order.action, execute_by);
+    let execute_by = plan.plan().document().expires_at;
+    let approved = approve_without_signature(plan, order.action, execute_by);
     let admitted = Admitted {
         envelope: envelope.to_owned(),
         order,
         approved,
         target,
+        evaluation,
         admitted_at: now,
     };
     run_admitted(executor, admitted).await

@@ -1,6 +1,7 @@
 //! One plan's execution, as a machine over its steps: the fold of its journal, forward and back.
 
 use approval::Action;
+use policies::Evaluation;
 use runbooks::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -50,6 +51,9 @@ pub struct Admission {
     pub policy_digest: Digest,
     /// What the policy was asked: with the policy, it gives the same decision again.
     pub policy_input_digest: Digest,
+    /// What it said, and how long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Evaluation>,
     pub admitted_at: Timestamp,
     pub execute_by: Timestamp,
     pub steps: Vec<String>,
@@ -355,6 +359,7 @@ mod tests {
             catalog_digest: Digest::of(b"catalog"),
             policy_digest: Digest::of(b"policy"),
             policy_input_digest: Digest::of(b"input"),
+            policy: None,
             admitted_at: Timestamp::from_unix(0),
             execute_by: Timestamp::from_unix(1),
             steps: vec!["one".to_owned(), "two".to_owned()],

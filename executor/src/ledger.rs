@@ -136,6 +136,7 @@ fn facts(executor: &Executor, admitted: &Admitted<'_>) -> Admission {
         catalog_digest: executor.catalog().digest(),
         policy_digest: executor.policy().digest(),
         policy_input_digest: approved.permitted().decision().input_digest,
+        policy: Some(admitted.evaluation.clone()),
         admitted_at: admitted.admitted_at,
         execute_by: approved.execute_by(),
         steps: document.steps.iter().map(|step| step.id.clone()).collect(),

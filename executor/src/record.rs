@@ -1,6 +1,7 @@
 //! The record of one execution: its journal, and the machine that is folded from it. What is not written does not happen.
 
 use approval::Action;
+use policies::Evaluation;
 use runbooks::Digest;
 use serde_json::json;
 
@@ -118,8 +119,12 @@ pub(crate) fn refuse(
     order: Option<&str>,
     code: &str,
     message: &str,
+    evaluation: Option<&Evaluation>,
 ) -> Result<(), Fault> {
-    let data = json!({"order": order, "code": code, "message": message});
+    let mut data = json!({"order": order, "code": code, "message": message});
+    if let (Some(evaluation), Some(data)) = (evaluation, data.as_object_mut()) {
+        data.insert("policy".to_owned(), json!(evaluation));
+    }
     executor.journal().transact(|tx| {
         let seq = tx.append(journal::Event {
             kind: REFUSED.to_owned(),

@@ -39,6 +39,7 @@ pub(crate) async fn run_admitted(executor: &Executor, admitted: Admitted<'_>) ->
         Begin::Run(record) => record,
         Begin::Spent { code, message, again } => {
             let mut refused = Refused::of(&admitted.order, code, message);
+            refused.evaluation = Some(Box::new(admitted.evaluation));
             // The gate has this order's outcome, or it is queued: the refusal of a repetition is not another outcome.
             refused.order = refused.order.filter(|_| !again);
             return refuse(executor, refused);
@@ -126,8 +127,16 @@ pub(crate) fn refuse(executor: &Executor, refused: Refused) -> Result<Ended, Fau
         by_policy,
         subject,
         order,
+        evaluation,
     } = refused;
-    record::refuse(executor, subject, order.as_deref(), &code, &message)?;
+    record::refuse(
+        executor,
+        subject,
+        order.as_deref(),
+        &code,
+        &message,
+        evaluation.as_deref(),
+    )?;
     Ok(Ended::Refused {
         code,
         message,

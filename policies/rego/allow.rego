@@ -51,11 +51,29 @@ approvers := 1 if {
 	input.plan.risk in {"low", "medium"}
 }
 
+# Each of these groups must be represented, by different people.
+default groups := []
+
+groups := high_risk_groups if {
+	input.plan.risk == "high"
+	not input.plan.target.environment in lesser_environments
+}
+
+# A class that people may approve ahead of time, by a grant that they sign. This alone approves nothing.
+default preapproval := "never"
+
+preapproval := "grant" if {
+	input.plan.risk == "low"
+	input.plan.target.environment in lesser_environments
+}
+
 obligations := {
 	"approvers": approvers,
+	"groups": groups,
 	"methods": ["ssh"],
 	"approve_within_s": limits.approval_window_s,
 	"execute_within_s": limits.execution_window_s,
+	"preapproval": preapproval,
 }
 
 decision := {

@@ -15,6 +15,13 @@ test_every_fixture_is_allowed_without_denials if {
 	}
 }
 
+test_what_is_proven_needs_no_explanation if {
+	every name, plan in data.fixtures {
+		statements := data.countersign.statements with input as plan
+		statements == set()
+	}
+}
+
 test_nothing_is_allowed_without_input if {
 	every nothing in [{}, null, [], "", 0, false] {
 		not allowed(nothing)
@@ -24,10 +31,28 @@ test_nothing_is_allowed_without_input if {
 test_one_person_approves_low_risk_in_a_lesser_environment if {
 	data.countersign.obligations == {
 		"approvers": 1,
+		"groups": [],
 		"methods": ["ssh"],
 		"approve_within_s": 900,
 		"execute_within_s": 1800,
+		"preapproval": "grant",
 	} with input as queue
+}
+
+test_each_group_is_represented_for_high_risk_outside_the_lesser_environments if {
+	every environment in ["production", "prodution", ""] {
+		change := {"risk": "high", "target": {"environment": environment}}
+		data.countersign.obligations.groups == ["dba", "service-owner"] with input as object.union(queue, {"plan": change})
+	}
+	every change in [{"risk": "high"}, {"target": {"environment": "production"}}, {"risk": "medium"}] {
+		data.countersign.obligations.groups == [] with input as object.union(queue, {"plan": change})
+	}
+}
+
+test_only_low_risk_in_a_lesser_environment_may_be_approved_ahead if {
+	every change in [{"risk": "medium"}, {"risk": "high"}, {"risk": null}, {"target": {"environment": "production"}}] {
+		data.countersign.obligations.preapproval == "never" with input as object.union(queue, {"plan": change})
+	}
 }
 
 test_two_people_approve_for_production_for_high_risk_and_where_the_environment_is_unknown if {

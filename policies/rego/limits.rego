@@ -14,6 +14,9 @@ limits := {
 	"blast_radius": {"indexes": 1, "mib": 20480, "sessions": 500, "slots": 1, "statements": 50, "tables": 1},
 }
 
+# Who answers for the server, and who for what it serves.
+high_risk_groups := ["dba", "service-owner"]
+
 lesser_environments := {"ci", "demo", "dev", "development", "sandbox", "staging", "test"}
 
 # The only functions that may have an effect, and only where `signal_proven` says.
@@ -65,6 +68,8 @@ reading_functions := {
 	"upper",
 }
 
+reading_names := reading_functions | {concat(".", ["pg_catalog", name]) | some name in reading_functions}
+
 # Types whose input and casts run no code of a user; with or without `pg_catalog.` before them.
 plain_types := {
 	"bool",
@@ -89,6 +94,25 @@ plain_types := {
 	"xid",
 	"xid8",
 }
+
+type_names := plain_types | {concat(".", ["pg_catalog", name]) | some name in plain_types}
+
+expectations := {"at_least", "at_most", "equals", "is_true"}
+
+# What a SELECT that only reads says besides `select_parts`.
+plain_select := {
+	"kind": "select",
+	"concurrently": false,
+	"opaque": [],
+	"options": [],
+	"relations_written": [],
+	"roles": [],
+	"row_locks": false,
+	"settings": [],
+	"utility": no_utility,
+}
+
+select_parts := {"conditions", "from", "functions", "nested_kinds", "output", "relations_read", "text", "types"}
 
 # Settings of a role that a plan may change, each with its bounds in its own unit: how long a session may hold on to
 # something, and how much it may take.

@@ -17,7 +17,7 @@ slot_guarded(action) if {
 	action.kind == "sql"
 	action.class == "non_transactional"
 	action.rows == {"counted": true, "at_least": 1, "at_most": 1}
-	select_proven(action.sql, reading_functions | slot_functions)
+	select_proven(action.sql, reading_names | slot_functions)
 	calls_shaped(action)
 	action.sql.from == ["pg_catalog.pg_replication_slots"]
 	"NOT pg_catalog.pg_replication_slots.active" in action.sql.conditions

@@ -83,9 +83,21 @@ test_what_is_odd_without_a_name_for_it_is_refused_too if {
 		{"from": ["pg_catalog.pg_roles"]},
 		{"conditions": ["x"]},
 		{"output": "count(*)"},
+		{"text": ""},
+		{"concurrently": true},
+		{"types": null},
+		{"types": {}},
 	] {
 		refused(statement_of(saturation, change))
 	}
+}
+
+# What is wrong is told, and nothing of what is not.
+test_a_statement_with_one_fault_is_refused_for_that_alone if {
+	types := {"types": ["text", "pg_catalog.int4"]}
+	codes(check_of(object.union(types, {"functions": ["pg_catalog.pg_reload_conf"]}))) == {"forbidden_function"}
+	elsewhere := object.union(data.fixtures["vacuum-analyze"], {"plan": {"evidence": []}})
+	codes(elsewhere) == {"outside_scope"}
 }
 
 test_functions_and_types_that_only_compute_are_allowed_with_and_without_their_schema if {

@@ -16,29 +16,31 @@ pub struct Damage {
 
 /// Returns the input with each field in turn dropped, null, and of each other type; and each element of each list in
 /// turn null and of each other type. An element that is dropped is no damage: a plan with one step less is a plan.
-pub fn damages(input: &Value) -> Vec<Damage> {
+pub fn damages(input: &Value) -> impl Iterator<Item = Damage> {
+    places(input, "")
+        .into_iter()
+        .flat_map(|pointer| damages_at(input, &pointer))
+}
+
+fn damages_at(input: &Value, pointer: &str) -> Vec<Damage> {
     let mut damages = Vec::new();
-    for pointer in places(input, "") {
-        let Some(found) = input.pointer(&pointer) else { continue };
-        for (how, other) in others(found) {
-            let mut damaged = input.clone();
-            if let Some(place) = damaged.pointer_mut(&pointer) {
-                *place = other;
-                damages.push(Damage {
-                    pointer: pointer.clone(),
-                    how,
-                    input: damaged,
-                });
-            }
-        }
+    let mut note = |how, damaged| {
+        damages.push(Damage {
+            pointer: pointer.to_owned(),
+            how,
+            input: damaged,
+        });
+    };
+    for (how, other) in input.pointer(pointer).map(others).unwrap_or_default() {
         let mut damaged = input.clone();
-        if drop_field(&mut damaged, &pointer) {
-            damages.push(Damage {
-                pointer,
-                how: "dropped",
-                input: damaged,
-            });
+        if let Some(place) = damaged.pointer_mut(pointer) {
+            *place = other;
+            note(how, damaged);
         }
+    }
+    let mut damaged = input.clone();
+    if drop_field(&mut damaged, pointer) {
+        note("dropped", damaged);
     }
     damages
 }

@@ -1,5 +1,8 @@
 //! What the policy said about one plan, and why.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use runbooks::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +19,39 @@ pub struct Decision {
     pub policy_digest: Digest,
     /// SHA-256 over the canonical JSON of the input; over no bytes when the input could not be made.
     pub input_digest: Digest,
+}
+
+/// One evaluation as a journal keeps it: with the input, the policy of that digest gives the same decision again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// Who asked.
+    pub asked_by: String,
+    /// Whether the plan may go on.
+    pub allow: bool,
+    /// Why not, by the denials' codes, each once.
+    pub codes: Vec<String>,
+    /// The policy that decided.
+    pub policy_digest: Digest,
+    /// What it was asked.
+    pub input_digest: Digest,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+}
+
+impl Decision {
+    /// Returns what a journal keeps of this decision, before it takes effect.
+    pub fn evaluation(&self, asked_by: &str, took: Duration) -> Evaluation {
+        let codes: BTreeSet<&String> = self.denials.iter().map(|denial| &denial.code).collect();
+        Evaluation {
+            asked_by: asked_by.to_owned(),
+            allow: self.allow,
+            codes: codes.into_iter().cloned().collect(),
+            policy_digest: self.policy_digest,
+            input_digest: self.input_digest,
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// One reason why a plan is refused.
@@ -46,12 +82,37 @@ pub struct Obligations {
     pub approve_within_s: u32,
     /// The longest time for execution after that, in seconds.
     pub execute_within_s: u32,
+    /// Groups of the approver list of which each must be represented, by different people.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Whether plans of this class may be approved ahead of time.
+    #[serde(default)]
+    pub preapproval: Preapproval,
+}
+
+/// Whether people may approve a class of plans ahead of time. It alone approves nothing: without a person's signature, on
+/// this plan or on a grant that covers it, no plan is approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preapproval {
+    /// Each plan is asked about.
+    #[default]
+    Never,
+    /// People may sign a grant that covers plans of this class.
+    Grant,
 }
 
 impl Obligations {
-    /// Whether they oblige at all: a missing or zero number of people is an error, never a yes.
+    /// Whether they oblige at all: a missing or zero number of people is an error, never a yes. Of one group asked for
+    /// twice nobody could say how many people it means.
     pub(crate) fn oblige(&self) -> bool {
-        self.approvers >= 1 && !self.methods.is_empty() && self.approve_within_s >= 1 && self.execute_within_s >= 1
+        let distinct: BTreeSet<&String> = self.groups.iter().collect();
+        self.approvers >= 1
+            && !self.methods.is_empty()
+            && self.approve_within_s >= 1
+            && self.execute_within_s >= 1
+            && distinct.len() == self.groups.len()
+            && self.groups.iter().all(|group| !group.trim().is_empty())
     }
 }
 

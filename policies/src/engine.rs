@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use regorus::Engine;
 use regorus::utils::limits::ExecutionTimerConfig;
-use runbooks::{Digest, Plan, PlanDocument, canonical_json};
+use runbooks::{Digest, Plan, PlanDocument};
 use serde::Deserialize;
 
 use crate::bundle::{Bundle, PolicyError};
@@ -139,7 +139,7 @@ impl Policy {
     /// Returns what the rules would be asked about: canonical JSON, as other policy engines can read it too.
     pub fn input(&self, plan: &PlanDocument, context: &PolicyContext) -> Result<Vec<u8>, Denial> {
         let standing = self.calendar.at(context.now);
-        canonical_json(&Input::new(plan, context, standing, self.digest.to_string())?).map_err(policy_error)
+        serde_json::to_vec(&Input::new(plan, context, standing, self.digest.to_string())?).map_err(policy_error)
     }
 
     /// Decides on input as JSON: the only way in to the rules.
@@ -151,7 +151,7 @@ impl Policy {
         };
         let mut denials: Vec<Denial> = answer.denials.into_iter().map(Denial::without_empty_parts).collect();
         if answer.allow && !answer.obligations.oblige() {
-            denials.push(policy_error("the obligations ask for nobody"));
+            denials.push(policy_error("the obligations ask for nobody, or for one group twice"));
         }
         // Allowed and explained away at once is a policy that contradicts itself: it does not know.
         let allow = answer.allow && denials.is_empty();

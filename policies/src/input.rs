@@ -1,7 +1,8 @@
 //! The only place where policy input is made: from a plan, its parsed statements (`statement_input`), and what the caller
 //! itself knows.
 //!
-//! Every field is always there and never null, so that a rule that asks for one that is missing proves nothing.
+//! Every field is always there and never null, so that a rule that asks for one that is missing proves nothing. Fields stand
+//! in the order of their names: written out as they stand, they are canonical JSON.
 
 use runbooks::{
     Action, BlastRadius, Check, Expect, PlanDocument, Rollback, Rows, Source, SqlAction, Step, StepClass, Target,
@@ -40,121 +41,131 @@ pub fn input_schema() -> Schema {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Input {
-    plan: PlanHead,
-    context: Context,
-    prechecks: Vec<CheckInput>,
-    stop_if: Vec<CheckInput>,
     blast_radius: Vec<Radius>,
+    context: Context,
+    plan: PlanHead,
+    prechecks: Vec<CheckInput>,
     steps: Vec<StepInput>,
+    stop_if: Vec<CheckInput>,
     verification: VerificationInput,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Plan")]
 struct PlanHead {
-    incident: String,
-    root_cause: String,
-    runbook: RunbookInput,
-    /// `low`, `medium`, or `high`.
-    risk: String,
-    policy_digest: String,
-    requester: String,
-    target: Target,
+    /// Seconds since 1970, like all times here.
+    approve_by: i64,
     /// Texts that evidence gave, with the last part of their pointer.
     evidence: Vec<EvidenceText>,
-    /// Seconds since 1970, like all times here.
-    not_before: i64,
-    approve_by: i64,
     expires_at: i64,
+    incident: String,
     max_executions: u32,
+    not_before: i64,
+    policy_digest: String,
+    requester: String,
+    /// `low`, `medium`, or `high`.
+    risk: String,
+    root_cause: String,
+    runbook: RunbookInput,
+    target: TargetInput,
+}
+
+/// One database.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Target")]
+struct TargetInput {
+    database: String,
+    environment: String,
+    name: String,
+    system_identifier: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Runbook")]
 struct RunbookInput {
+    digest: String,
     id: String,
     version: u32,
-    digest: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct EvidenceText {
     field: String,
-    text: String,
     /// What holds the field: the evidence's id and the pointer without its last part. Fields of one row belong together.
     row: String,
+    text: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Context {
-    now: i64,
-    requester: String,
-    target: Target,
     executions_last_day: u32,
     /// Whether changes are frozen, by hand or by the calendar.
     freeze: bool,
     /// When the calendar's freeze ends, as RFC 3339; empty if there is none or its end is not known.
     freeze_until: String,
+    now: i64,
+    /// The digest of the policy that decides.
+    policy_digest: String,
+    requester: String,
+    target: TargetInput,
     /// Whether a change window is open; always where there is none at all.
     window_open: bool,
     /// When the next one opens, as RFC 3339; empty while one is open.
     window_opens: String,
-    /// The digest of the policy that decides.
-    policy_digest: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Step")]
 struct StepInput {
-    id: String,
     action: ActionInput,
     asserts: Vec<CheckInput>,
-    max_wait_s: u32,
+    id: String,
     irreversible: bool,
+    max_wait_s: u32,
     rollback: RollbackInput,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Action")]
 struct ActionInput {
-    /// `sql`.
-    kind: String,
+    calls: Vec<Call>,
     /// `transactional` or `non_transactional`.
     class: String,
-    timeout_s: u32,
+    /// `sql`.
+    kind: String,
     lock_timeout_ms: u32,
     rows: RowsInput,
     sql: Sql,
-    calls: Vec<Call>,
+    timeout_s: u32,
 }
 
 /// `counted` is false, and the numbers are 0, where the statement has no rows.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Rows")]
 struct RowsInput {
-    counted: bool,
     at_least: u64,
     at_most: u64,
+    counted: bool,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Rollback")]
 struct RollbackInput {
+    /// One, or none.
+    actions: Vec<ActionInput>,
+    asserts: Vec<CheckInput>,
     /// `exact`, `compensating`, or `none`.
     class: String,
     /// Why there is none; empty where there is one.
     reason: String,
-    /// One, or none.
-    actions: Vec<ActionInput>,
-    asserts: Vec<CheckInput>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Check")]
 struct CheckInput {
+    expect: ExpectInput,
     id: String,
     sql: Sql,
-    expect: ExpectInput,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -168,22 +179,22 @@ struct ExpectInput {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Radius {
-    id: String,
-    unit: String,
-    limit: i64,
     /// -1 where the evidence gives no expectation.
     expected: i64,
+    id: String,
+    limit: i64,
     sql: Sql,
+    unit: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Verification")]
 struct VerificationInput {
-    hold_s: u32,
+    collateral: Vec<CheckInput>,
     deadline_s: u32,
+    hold_s: u32,
     interval_ms: u32,
     sql: Sql,
-    collateral: Vec<CheckInput>,
 }
 
 impl Input {
@@ -200,7 +211,7 @@ impl Input {
             context: Context {
                 now: context.now.unix(),
                 requester: context.requester.clone(),
-                target: context.target.clone(),
+                target: target(&context.target),
                 executions_last_day: context.executions_last_day,
                 freeze: context.freeze || standing.frozen,
                 freeze_until: standing
@@ -253,12 +264,21 @@ fn plan_head(plan: &PlanDocument) -> PlanHead {
         risk: word(&plan.risk),
         policy_digest: plan.policy_digest.to_string(),
         requester: plan.requester.clone(),
-        target: plan.target.clone(),
+        target: target(&plan.target),
         evidence: evidence.collect(),
         not_before: plan.not_before.unix(),
         approve_by: plan.approve_by.unix(),
         expires_at: plan.expires_at.unix(),
         max_executions: plan.max_executions,
+    }
+}
+
+fn target(target: &Target) -> TargetInput {
+    TargetInput {
+        database: target.database.clone(),
+        environment: target.environment.clone(),
+        name: target.name.clone(),
+        system_identifier: target.system_identifier.clone(),
     }
 }
 

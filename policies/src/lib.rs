@@ -14,7 +14,7 @@ pub mod testing;
 
 pub use bundle::PolicyError;
 pub use calendar::{CalendarError, ChangeCalendar};
-pub use decision::{Decision, Denial, Obligations};
+pub use decision::{Decision, Denial, Evaluation, Obligations, Preapproval};
 pub use engine::Policy;
 pub use input::{PolicyContext, input_schema};
 pub use permitted::{PermittedPlan, Refused};

@@ -10,42 +10,42 @@ use crate::input::UNKNOWN;
 /// What a statement is and touches, as `sql-facts` reads it; `text` is its canonical text.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Sql {
-    text: String,
+    concurrently: bool,
+    conditions: Vec<String>,
+    from: Vec<String>,
+    functions: Vec<String>,
     kind: String,
     nested_kinds: Vec<String>,
-    functions: Vec<String>,
+    opaque: Vec<String>,
+    options: Vec<String>,
+    output: String,
     relations_read: Vec<String>,
     relations_written: Vec<String>,
-    types: Vec<String>,
     roles: Vec<String>,
-    settings: Vec<String>,
-    options: Vec<String>,
-    concurrently: bool,
     row_locks: bool,
-    opaque: Vec<String>,
+    settings: Vec<String>,
+    text: String,
+    types: Vec<String>,
     utility: Utility,
-    from: Vec<String>,
-    conditions: Vec<String>,
-    output: String,
 }
 
 /// What VACUUM, ANALYZE, DROP, REINDEX, ALTER TABLE, or ALTER ROLE … SET says; empty for all other statements.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Utility {
-    object_type: String,
-    objects: Vec<Object>,
+    cascade: bool,
     columns: Vec<String>,
     commands: Vec<String>,
-    parameters: Vec<Parameter>,
-    cascade: bool,
-    if_exists: bool,
     database: String,
+    if_exists: bool,
+    object_type: String,
+    objects: Vec<Object>,
+    parameters: Vec<Parameter>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Object {
-    schema: String,
     name: String,
+    schema: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -57,15 +57,15 @@ pub(crate) struct Parameter {
 /// One call of a function; `first_argument` and `constant` are empty and `limit` is -1 where there is none to speak of.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Call {
-    function: String,
-    first_argument: String,
-    constant: String,
-    clause: String,
-    in_root: bool,
-    relations: Vec<String>,
-    pinned_columns: Vec<String>,
     bounded_columns: Vec<String>,
+    clause: String,
+    constant: String,
+    first_argument: String,
+    function: String,
+    in_root: bool,
     limit: i64,
+    pinned_columns: Vec<String>,
+    relations: Vec<String>,
 }
 
 /// Parses a statement once more: what was judged must be, byte for byte, what will be sent.

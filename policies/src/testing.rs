@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regorus::Engine;
 use serde_json::Value;
@@ -53,6 +53,23 @@ pub struct Survivor {
     /// What was deleted.
     pub text: String,
     start: usize,
+}
+
+/// Where a test went in the rules as they are.
+struct Reach {
+    test: String,
+    took: Duration,
+    lines: BTreeMap<String, BTreeSet<u32>>,
+}
+
+impl Reach {
+    fn reaches(&self, deletion: &Survivor) -> bool {
+        let last = deletion.text.matches('\n').count();
+        let lines = deletion.line..=deletion.line.saturating_add(u64::try_from(last).unwrap_or(u64::MAX));
+        self.lines
+            .get(&deletion.file)
+            .is_some_and(|reached| reached.iter().any(|line| lines.contains(&u64::from(*line))))
+    }
 }
 
 impl Suite {
@@ -126,18 +143,18 @@ impl Suite {
     /// Deletes each part once and returns the deletions that no test noticed. One that the policy no longer loads with
     /// was noticed.
     pub fn survivors(&self, parts: Parts) -> Result<Vec<Survivor>, PolicyError> {
-        let engine = self.engine(&self.bundle.rules)?;
-        let tests = self.tests(&engine)?;
-        let deletions = self.deletions(&engine, parts)?;
+        let tests = self.reaches()?;
+        let deletions = self.deletions(&self.engine(&self.bundle.rules)?, parts)?;
+        let others = self.without_each()?;
         let next = AtomicUsize::new(0);
         let found = Mutex::new(Vec::new());
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
-                    let mut tests: Vec<&String> = tests.iter().collect();
+                    let mut tests: Vec<&Reach> = tests.iter().collect();
                     while let Some(deletion) = deletions.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if !self.is_noticed(deletion, &mut tests) {
+                        if !self.is_noticed(deletion, &others, &mut tests) {
                             found
                                 .lock()
                                 .unwrap_or_else(PoisonError::into_inner)
@@ -152,10 +169,44 @@ impl Suite {
         Ok(survivors)
     }
 
-    /// The test that notices is moved to the front: it is likely to notice the next deletion too.
-    fn is_noticed(&self, deletion: &Survivor, tests: &mut [&String]) -> bool {
-        let mut rules = self.bundle.rules.clone();
-        let Some(rego) = rules.get_mut(&deletion.file) else {
+    /// Returns the tests with the lines that each reaches, the fastest first.
+    fn reaches(&self) -> Result<Vec<Reach>, PolicyError> {
+        let mut engine = self.engine(&self.bundle.rules)?;
+        engine.set_enable_coverage(true);
+        let mut reaches = Vec::new();
+        for test in self.tests(&engine)? {
+            engine.clear_coverage_data();
+            let started = Instant::now();
+            // What the test says does not matter here, only where it went.
+            let _said = outcome(&mut engine, &test);
+            let took = started.elapsed();
+            let files = engine.get_coverage_report().map_err(unprepared)?.files;
+            let lines = files.into_iter().map(|file| (file.path, file.covered)).collect();
+            reaches.push(Reach { test, took, lines });
+        }
+        reaches.sort_by_key(|reach| reach.took);
+        Ok(reaches)
+    }
+
+    /// For each file of rules, all that stands in the others: of what is not changed, nothing is read again.
+    fn without_each(&self) -> Result<BTreeMap<String, Engine>, PolicyError> {
+        let files = self.bundle.rules.keys();
+        files
+            .map(|file| {
+                let mut others = self.bundle.rules.clone();
+                others.remove(file);
+                Ok((file.clone(), self.engine(&others)?))
+            })
+            .collect()
+    }
+
+    /// The tests that reach the place are asked first: as a rule one of them notices. That one is moved to the front, since
+    /// it is likely to notice the next deletion too.
+    fn is_noticed(&self, deletion: &Survivor, others: &BTreeMap<String, Engine>, tests: &mut [&Reach]) -> bool {
+        let (Some(mut rego), Some(mut engine)) = (
+            self.bundle.rules.get(&deletion.file).cloned(),
+            others.get(&deletion.file).cloned(),
+        ) else {
             return false;
         };
         let Some(end) = deletion.start.checked_add(deletion.text.len()) else {
@@ -163,18 +214,20 @@ impl Suite {
         };
         // What is deleted becomes a comment's worth of blanks, so that lines keep their numbers.
         rego.replace_range(deletion.start..end, &blank(&deletion.text));
-        match self.engine(&rules) {
-            Ok(mut engine) => match tests.iter().position(|test| outcome(&mut engine, test).is_err()) {
-                Some(noticed_by) => {
-                    tests
-                        .get_mut(..=noticed_by)
-                        .iter_mut()
-                        .for_each(|upto| upto.rotate_right(1));
-                    true
+        if engine.add_policy(deletion.file.clone(), rego).is_err() {
+            return true;
+        }
+        let (near, far): (Vec<_>, Vec<_>) = tests.iter().enumerate().partition(|(_, test)| test.reaches(deletion));
+        let mut asked = near.into_iter().chain(far);
+        let noticed_by = asked.find(|(_, reach)| outcome(&mut engine, &reach.test).is_err());
+        match noticed_by.map(|(at, _)| at) {
+            Some(at) => {
+                if let Some(upto) = tests.get_mut(..=at) {
+                    upto.rotate_right(1);
                 }
-                None => false,
-            },
-            Err(_) => true,
+                true
+            }
+            None => false,
         }
     }
 

@@ -44,10 +44,16 @@ impl People {
     }
 
     pub fn write_approvers_of(&self, path: &Path, version: u64, listed: &[&str]) {
-        let people = listed.iter().map(|&who| Person {
+        let listed: Vec<_> = listed.iter().map(|&who| (who, "dba")).collect();
+        self.write_approvers_in(path, version, &listed);
+    }
+
+    /// Each person with the one group that they are in.
+    pub fn write_approvers_in(&self, path: &Path, version: u64, listed: &[(&str, &str)]) {
+        let people = listed.iter().map(|&(who, group)| Person {
             id: who.to_owned(),
             name: who.to_owned(),
-            groups: vec!["dba".to_owned()],
+            groups: vec![group.to_owned()],
             agent: false,
             keys: vec![Key {
                 public_key: self.key(who).to_string(),

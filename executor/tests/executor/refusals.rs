@@ -1,7 +1,7 @@
 //! A gate that lies: whatever it signs, the executor looks for itself, and the database stays as it is.
 
 use approval::{Action, Decision, GateKey, StandingState, Token};
-use runbooks::{Catalog, Plan, PlanContext, PlanDraft};
+use runbooks::{Catalog, Evidence, Plan, PlanContext, PlanDraft};
 use serde_json::json;
 
 use crate::incidents::Blocked;
@@ -484,5 +484,74 @@ fn all_faults_of_a_configuration_are_told_with_exit_code_2() {
         "`[[targets]]` is missing",
     ] {
         assert!(stderr.contains(part), "{part} is not in {stderr}");
+    }
+}
+
+/// The gate may say what it likes: which groups its approvers stand for is what the executor's own list says.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_group_that_the_policy_asks_for_is_in_the_executors_own_list() {
+    let server = Server::start(100).await;
+    let mut scene = Scene::new(&server).await;
+    scene.target.environment = "production".to_owned();
+    let config = scene.config("state", "");
+    let written = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, written.replace("\"test\"", "\"production\"")).unwrap();
+    let slots = json!({"slots": [{"slot_name": "cdc", "active": false, "retained_wal_bytes": 214_748_364_800_i64}]});
+    let evidence = Evidence::record("E1", "postgres-readonly", "replication", json!({}), now(), slots).unwrap();
+    let draft = serde_json::from_value(json!({
+        "runbook": "inactive-replication-slot",
+        "version": 1,
+        "parameters": {
+            "slot_name": {"evidence": "E1", "pointer": "/slots/0/slot_name"},
+            "retained": {"evidence": "E1", "pointer": "/slots/0/retained_wal_bytes"},
+        },
+    }));
+    let plan = scene.plan(&draft.unwrap(), &[evidence]);
+    let mut by_ben = scene.statement(&plan);
+    by_ben.approver = "ben".to_owned();
+    by_ben.key_id = scene.people.key("ben").fingerprint();
+    let envelopes = [scene.statement(&plan), by_ben].map(|statement| scene.people.envelope(&statement));
+    let token = Token::new(envelopes.to_vec()).unwrap();
+    let order = || {
+        scene.sign(&Forge {
+            environment: "production",
+            ..scene.forge(text(&plan), token.encode())
+        })
+    };
+
+    let ran = scene.run(&config, &order());
+    assert_eq!(
+        (ran.result.as_str(), ran.code),
+        ("group_missing", Some(4)),
+        "{}",
+        ran.stderr
+    );
+    let list = scene.dir.path().join("approvers.json");
+    let groups = [("ana", "dba"), ("ben", "service-owner")];
+    scene.people.write_approvers_in(&list, 2, &groups);
+    // There is no such slot: approved, it gets as far as its prechecks.
+    let ran = scene.run(&config, &order());
+    assert_eq!(
+        (ran.result.as_str(), ran.code),
+        ("precheck_failed", Some(1)),
+        "{}",
+        ran.stderr
+    );
+
+    // What the policy said is in the journal each time, before anything came of it.
+    let journal = rusqlite::Connection::open(scene.dir.path().join("state/journal.sqlite")).unwrap();
+    for (kind, policy) in [("order_refused", "$.data.policy"), ("order_admitted", "$.data.policy")] {
+        let (allow, asked_by, took): (bool, String, i64) = journal
+            .query_row(
+                &format!(
+                    "SELECT leaf ->> '{policy}.allow', leaf ->> '{policy}.asked_by', leaf ->> '{policy}.took_us'
+                     FROM journal_events WHERE kind = ?1"
+                ),
+                [kind],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .unwrap();
+        assert!(allow && took > 0, "{kind}");
+        assert_eq!(asked_by, "orchestrator", "{kind}");
     }
 }

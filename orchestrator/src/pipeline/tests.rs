@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use incident::{Alert, AlertStatus, Episode, HandOverReason, Outcome, Source};
+use serde_json::json;
 use store::News;
 
 use super::*;
@@ -56,6 +57,13 @@ async fn an_alert_ends_in_a_recovered_incident_with_a_post_mortem() {
 
     assert_eq!(closed.state, State::Closed(Outcome::Resolved));
     assert_eq!(closed.approval.unwrap().approvers, ["ana"]);
+    // What the early look said, as the journal has it.
+    let judged = closed.decision.unwrap();
+    let said = |pointer: &str| judged.pointer(pointer).unwrap();
+    assert_eq!((said("/allow"), said("/codes")), (&json!(true), &json!([])));
+    assert_eq!(said("/asked_by"), "orchestrator-1");
+    assert!(said("/took_us").as_u64().unwrap() > 0);
+    assert!(said("/input_digest").as_str().unwrap().starts_with("sha256:"));
     let text = std::fs::read_to_string(pipeline.post_mortem_file(&id)).unwrap();
     for part in [
         "idle_in_transaction_blocker",
@@ -255,7 +263,7 @@ async fn a_server_that_is_not_there_is_said_and_not_guessed_around() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_models_diagnosis_on_evidence_is_taken_and_one_without_is_not() {
     let answer = |evidence: &str| {
-        serde_json::json!({"hypotheses": [{
+        json!({"hypotheses": [{
             "root_cause": "idle_in_transaction_blocker", "confidence_pct": 88, "explanation": "501 holds locks",
             "signals_for": [{"says": "1 waits for 501", "evidence": evidence}],
             "objects": {"blocker": {"evidence": evidence, "pointer": "/trees/0/root"}},

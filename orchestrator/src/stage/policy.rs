@@ -1,5 +1,7 @@
 //! The early look at policy: a plan that would be refused anyway costs no human a thought. The gate judges again.
 
+use std::time::Instant;
+
 use chrono::Utc;
 use incident::{Event, HandOverReason, Incident, RefusedBy};
 use policies::PolicyContext;
@@ -25,8 +27,15 @@ impl Pipeline {
             executions_last_day: 0,
             freeze: false,
         };
-        let decision = self.policy.judge(&plan, &context);
-        let decision = serde_json::to_value(decision).map_err(|e| Halt::internal(&e))?;
+        let started = Instant::now();
+        let judged = self.policy.judge(&plan, &context);
+        let evaluation = judged.evaluation(&context.requester, started.elapsed());
+        // Journalled before the next step acts on it, beside it what every process keeps of an evaluation.
+        let mut decision = serde_json::to_value(judged).map_err(|e| Halt::internal(&e))?;
+        let evaluation = serde_json::to_value(evaluation).map_err(|e| Halt::internal(&e))?;
+        if let (Some(decision), Value::Object(evaluation)) = (decision.as_object_mut(), evaluation) {
+            decision.extend(evaluation);
+        }
         Ok(Event::Judged { decision }.into())
     }
 

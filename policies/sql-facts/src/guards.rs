@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pg_query::protobuf::{AExprKind, BoolExprType};
 use serde_json::Value;
 
-use crate::names::{last, operator_schema};
+use crate::names::{At, last, operator_schema};
 
 /// Adds every column that `expression` names, without its qualifier.
 pub(crate) fn columns(expression: &Value, found: &mut BTreeSet<String>) {
@@ -41,7 +41,7 @@ impl Guards {
     }
 
     fn add(&mut self, condition: &Value) {
-        if let Some(all) = condition.pointer("/node/BoolExpr") {
+        if let Some(all) = condition.at("/node/BoolExpr") {
             if all.get("boolop").and_then(Value::as_i64) == Some(BoolExprType::AndExpr as i64) {
                 let parts = all
                     .get("args")
@@ -52,7 +52,7 @@ impl Guards {
             }
             return;
         }
-        let Some(comparison) = condition.pointer("/node/AExpr").and_then(Value::as_object) else {
+        let Some(comparison) = condition.at("/node/AExpr").and_then(Value::as_object) else {
             return;
         };
         if comparison.get("kind").and_then(Value::as_i64) != Some(AExprKind::AexprOp as i64)
@@ -83,7 +83,7 @@ impl Guards {
 
 /// Returns the column that `node` is, if it is nothing else.
 pub(crate) fn bare_column(node: &Value) -> Option<String> {
-    node.pointer("/node/ColumnRef").and_then(column)
+    node.at("/node/ColumnRef").and_then(column)
 }
 
 fn column(column_ref: &Value) -> Option<String> {
@@ -91,10 +91,10 @@ fn column(column_ref: &Value) -> Option<String> {
 }
 
 fn is_constant(node: &Value) -> bool {
-    match node.pointer("/node/TypeCast/arg") {
+    match node.at("/node/TypeCast/arg") {
         Some(inner) => is_constant(inner),
         None => node
-            .pointer("/node/AConst")
+            .at("/node/AConst")
             .is_some_and(|constant| constant.get("isnull").and_then(Value::as_bool) == Some(false)),
     }
 }

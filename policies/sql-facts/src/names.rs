@@ -5,6 +5,22 @@ use serde_json::{Map, Value};
 
 pub(crate) type Fields = Map<String, Value>;
 
+/// Finds what a path as `/node/AConst/val` leads to. `Value::pointer` does too, but unescapes each name of the path, and
+/// that is a good part of the time that a statement takes.
+pub(crate) trait At {
+    fn at(&self, path: &str) -> Option<&Value>;
+}
+
+impl At for Value {
+    fn at(&self, path: &str) -> Option<&Value> {
+        path.split('/').skip(1).try_fold(self, |value, name| match value {
+            Value::Object(fields) => fields.get(name),
+            Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        })
+    }
+}
+
 /// Functions whose argument is itself SQL: what they do is not in the tree.
 const RUNS_TEXT: [&str; 18] = [
     "connectby",
@@ -96,7 +112,7 @@ pub(crate) fn quoted(part: &str) -> String {
 
 /// Returns what a `String` node holds.
 pub(crate) fn string_node(node: &Value) -> Option<&str> {
-    node.pointer("/node/String/sval").and_then(Value::as_str)
+    node.at("/node/String/sval").and_then(Value::as_str)
 }
 
 /// Returns a relation's name, qualified as it was written.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::{
-    names::{self, Fields},
+    names::{self, At, Fields},
     parser,
     statement::{ParseError, Statement},
     tree,
@@ -85,11 +85,7 @@ fn visit(value: &Value, ctes: &Rc<Vec<String>>, found: &mut Vec<Bare>) {
 fn visit_ctes(with: &Value, ctes: &mut Rc<Vec<String>>, found: &mut Vec<Bare>) {
     let list = with.get("ctes").and_then(Value::as_array).map(Vec::as_slice);
     let list = list.unwrap_or_default();
-    let name = |cte: &Value| {
-        cte.pointer("/node/CommonTableExpr/ctename")?
-            .as_str()
-            .map(str::to_owned)
-    };
+    let name = |cte: &Value| cte.at("/node/CommonTableExpr/ctename")?.as_str().map(str::to_owned);
     if with.get("recursive").and_then(Value::as_bool) == Some(true) {
         Rc::make_mut(ctes).extend(list.iter().filter_map(name));
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pg_query::protobuf::{AExprKind, BoolExprType, JoinType, SetOperation};
 use serde_json::Value;
 
-use crate::names::{self, Fields};
+use crate::names::{self, At, Fields};
 
 /// Stands for whatever is read that is no plain relation.
 const NOT_A_RELATION: &str = "?";
@@ -58,7 +58,7 @@ struct Sources {
 impl Sources {
     /// `filtering`: what ON asks for is asked of every row. Beside an outer join it is not.
     fn add<'t>(&mut self, source: &'t Value, filtering: bool, filters: &mut Vec<&'t Value>) {
-        if let Some(join) = source.pointer("/node/JoinExpr").and_then(Value::as_object) {
+        if let Some(join) = source.at("/node/JoinExpr").and_then(Value::as_object) {
             let filtering =
                 filtering && join.get("jointype").and_then(Value::as_i64) == Some(JoinType::JoinInner as i64);
             for side in ["larg", "rarg"].iter().filter_map(|side| join.get(*side)) {
@@ -72,7 +72,7 @@ impl Sources {
             return;
         }
         let relation = source
-            .pointer("/node/RangeVar")
+            .at("/node/RangeVar")
             .and_then(Value::as_object)
             .filter(|range_var| !renames_columns(range_var));
         match relation.and_then(|range_var| Some((alias(range_var)?, names::relation(range_var)?))) {
@@ -85,7 +85,7 @@ impl Sources {
     }
 
     fn add_conditions(&self, condition: &Value, found: &mut BTreeSet<String>) {
-        match condition.pointer("/node/BoolExpr") {
+        match condition.at("/node/BoolExpr") {
             Some(all) if all.get("boolop").and_then(Value::as_i64) == Some(BoolExprType::AndExpr as i64) => {
                 list(all.get("args")).for_each(|part| self.add_conditions(part, found));
             }
@@ -98,14 +98,14 @@ impl Sources {
         if let Some(column) = self.column(node) {
             return Some(column);
         }
-        if let Some(not) = node.pointer("/node/BoolExpr") {
+        if let Some(not) = node.at("/node/BoolExpr") {
             let negates = not.get("boolop").and_then(Value::as_i64) == Some(BoolExprType::NotExpr as i64);
             return negates
-                .then(|| self.column(not.pointer("/args/0")?))
+                .then(|| self.column(not.at("/args/0")?))
                 .flatten()
                 .map(|column| format!("NOT {column}"));
         }
-        let comparison = node.pointer("/node/AExpr")?.as_object()?;
+        let comparison = node.at("/node/AExpr")?.as_object()?;
         let equals = comparison.get("kind").and_then(Value::as_i64) == Some(AExprKind::AexprOp as i64)
             && names::last(comparison.get("name")) == Some("=")
             && names::operator_schema(comparison).is_none_or(|schema| schema == "pg_catalog");
@@ -122,7 +122,7 @@ impl Sources {
 
     /// Returns a column with its relation. Without a qualifier it is one of the only relation there is.
     fn column(&self, node: &Value) -> Option<String> {
-        let parts: Vec<&str> = list(node.pointer("/node/ColumnRef/fields"))
+        let parts: Vec<&str> = list(node.at("/node/ColumnRef/fields"))
             .filter_map(names::string_node)
             .collect();
         let relation = match (parts.as_slice(), self.relations.as_slice()) {
@@ -139,9 +139,9 @@ impl Sources {
         let (Some(only), None) = (targets.next(), targets.next()) else {
             return String::new();
         };
-        let value = only.pointer("/node/ResTarget/val");
+        let value = only.at("/node/ResTarget/val");
         let counts = value
-            .and_then(|value| value.pointer("/node/FuncCall"))
+            .and_then(|value| value.at("/node/FuncCall"))
             .is_some_and(counts_rows);
         match counts {
             true => "count(*)".to_owned(),
@@ -175,7 +175,7 @@ fn renames_columns(range_var: &Fields) -> bool {
 
 /// Returns a string constant, quoted. Under a cast it may be another one, so a cast is none.
 fn text_constant(node: &Value) -> Option<String> {
-    let text = node.pointer("/node/AConst/val/Sval/sval")?.as_str()?;
+    let text = node.at("/node/AConst/val/Sval/sval")?.as_str()?;
     Some(format!("'{}'", text.replace('\'', "''")))
 }
 

@@ -6,7 +6,7 @@ use pg_query::protobuf::{LimitOption, SetOperation};
 use serde_json::Value;
 
 use crate::guards::{Guards, bare_column};
-use crate::names::{self, Fields};
+use crate::names::{self, At, Fields};
 
 /// The fields that only a SELECT has all of.
 const CLAUSES: [&str; 4] = ["target_list", "from_clause", "where_clause", "values_lists"];
@@ -88,8 +88,8 @@ fn only_subquery(body: &Fields) -> Option<&Fields> {
     let [only] = body.get("from_clause")?.as_array()?.as_slice() else {
         return None;
     };
-    let subselect = only.pointer("/node/RangeSubselect")?;
-    let inner = subselect.pointer("/subquery/node/SelectStmt")?.as_object()?;
+    let subselect = only.at("/node/RangeSubselect")?;
+    let inner = subselect.at("/subquery/node/SelectStmt")?.as_object()?;
     let plain = inner.get("op").and_then(Value::as_i64) == Some(SetOperation::SetopNone as i64)
         && inner.get("with_clause").is_none_or(Value::is_null)
         && !renames_columns(subselect);
@@ -105,7 +105,7 @@ fn handed_through(inner: &Fields) -> BTreeMap<String, String> {
     let mut columns = BTreeMap::new();
     for target in targets
         .iter()
-        .filter_map(|target| target.pointer("/node/ResTarget")?.as_object())
+        .filter_map(|target| target.at("/node/ResTarget")?.as_object())
     {
         let source = target.get("val").and_then(bare_column);
         let name = names::text(target, "name")
@@ -121,7 +121,7 @@ fn handed_through(inner: &Fields) -> BTreeMap<String, String> {
 fn add_relations(from: &Value, ctes: &[String], relations: &mut Vec<String>) {
     match from {
         Value::Array(items) => items.iter().for_each(|item| add_relations(item, ctes, relations)),
-        Value::Object(_) => match from.pointer("/node/RangeVar") {
+        Value::Object(_) => match from.at("/node/RangeVar") {
             Some(range_var) => {
                 // An alias with a column list gives the relation's columns other names.
                 let fields = range_var.as_object();
@@ -129,7 +129,7 @@ fn add_relations(from: &Value, ctes: &[String], relations: &mut Vec<String>) {
                 let plain = fields.and_then(names::relation).filter(|_| !hidden);
                 relations.push(plain.unwrap_or_else(|| NOT_A_RELATION.to_owned()));
             }
-            None => match from.pointer("/node/JoinExpr").and_then(Value::as_object) {
+            None => match from.at("/node/JoinExpr").and_then(Value::as_object) {
                 Some(join) => {
                     for side in ["larg", "rarg"].iter().filter_map(|side| join.get(*side)) {
                         add_relations(side, ctes, relations);
@@ -144,7 +144,7 @@ fn add_relations(from: &Value, ctes: &[String], relations: &mut Vec<String>) {
 
 fn renames_columns(source: &Value) -> bool {
     source
-        .pointer("/alias/colnames")
+        .at("/alias/colnames")
         .and_then(Value::as_array)
         .is_some_and(|names| !names.is_empty())
 }
@@ -154,5 +154,5 @@ fn limit(body: &Fields) -> Option<i64> {
     if body.get("limit_option").and_then(Value::as_i64) != Some(LimitOption::Count as i64) {
         return None;
     }
-    body.get("limit_count")?.pointer("/node/AConst/val/Ival/ival")?.as_i64()
+    body.get("limit_count")?.at("/node/AConst/val/Ival/ival")?.as_i64()
 }

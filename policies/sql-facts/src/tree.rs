@@ -19,6 +19,9 @@ const POSITIONS: [&str; 11] = [
     "rexpr_list_end",
 ];
 
+/// How each of them ends.
+const ENDS: [&str; 4] = ["location", "_len", "_start", "_end"];
+
 pub(crate) fn of(parsed: &ParseResult) -> Result<Value, ParseError> {
     let unreadable = |message: String| ParseError::Unreadable { message };
     let first = parsed
@@ -31,11 +34,16 @@ pub(crate) fn of(parsed: &ParseResult) -> Result<Value, ParseError> {
     Ok(tree)
 }
 
+// Most names end otherwise, and this is asked of every field of every tree.
+fn is_position(name: &str) -> bool {
+    ENDS.iter().any(|end| name.ends_with(end)) && POSITIONS.contains(&name)
+}
+
 fn strip(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(strip),
         Value::Object(fields) => {
-            fields.retain(|name, _| !POSITIONS.contains(&name.as_str()));
+            fields.retain(|name, _| !is_position(name));
             fields.values_mut().for_each(strip);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

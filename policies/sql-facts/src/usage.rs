@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     guards,
-    names::{self, Fields},
+    names::{self, At, Fields},
     select,
     statement::Statement,
 };
@@ -114,7 +114,7 @@ impl Walk {
         for cte in ctes
             .into_iter()
             .flatten()
-            .filter_map(|cte| cte.pointer("/node/CommonTableExpr"))
+            .filter_map(|cte| cte.at("/node/CommonTableExpr"))
         {
             self.ctes
                 .extend(cte.get("ctename").and_then(Value::as_str).map(str::to_owned));
@@ -177,9 +177,9 @@ impl Walk {
         match from {
             Some(Value::Array(items)) => items.iter().for_each(|item| self.from(Some(item), scope, depth + 1)),
             Some(item @ Value::Object(_)) => {
-                if let Some(relation) = item.pointer("/node/RangeVar").and_then(Value::as_object) {
+                if let Some(relation) = item.at("/node/RangeVar").and_then(Value::as_object) {
                     self.table(relation, scope);
-                } else if let Some(join) = item.pointer("/node/JoinExpr") {
+                } else if let Some(join) = item.at("/node/JoinExpr") {
                     self.from(join.get("larg"), scope, depth + 1);
                     self.from(join.get("rarg"), scope, depth + 1);
                     self.condition(join.get("quals"), true, scope, depth);
@@ -195,7 +195,7 @@ impl Walk {
                     }
                 } else {
                     self.other(scope);
-                    if let Some(subquery) = item.pointer("/node/RangeSubselect/subquery") {
+                    if let Some(subquery) = item.at("/node/RangeSubselect/subquery") {
                         self.statement(subquery, Some(scope), depth + 1);
                     } else {
                         self.subqueries(item, Some(scope), depth);
@@ -314,7 +314,7 @@ impl Walk {
         if let Some(column) = column(side) {
             return self.note(scope, column, None, condition.clone(), required);
         }
-        let Some(call) = side.pointer("/node/FuncCall").and_then(Value::as_object) else {
+        let Some(call) = side.at("/node/FuncCall").and_then(Value::as_object) else {
             return;
         };
         let arguments = call.get("args").and_then(Value::as_array).map(Vec::as_slice);
@@ -371,7 +371,7 @@ fn tagged(value: &Value) -> Option<(&str, &Fields)> {
 }
 
 fn column(node: &Value) -> Option<Column> {
-    let fields = node.pointer("/node/ColumnRef/fields")?.as_array()?;
+    let fields = node.at("/node/ColumnRef/fields")?.as_array()?;
     let parts: Option<Vec<&str>> = fields.iter().map(names::string_node).collect();
     match parts?.as_slice() {
         [name] => Some(Column::bare(name)),
@@ -391,9 +391,9 @@ fn has_column(expression: &Value) -> bool {
 
 /// Returns the one plain column that a subquery yields.
 fn only_target(subquery: &Value) -> Option<Column> {
-    let targets = subquery.pointer("/node/SelectStmt/target_list")?.as_array()?;
+    let targets = subquery.at("/node/SelectStmt/target_list")?.as_array()?;
     match targets.as_slice() {
-        [only] => column(only.pointer("/node/ResTarget/val")?),
+        [only] => column(only.at("/node/ResTarget/val")?),
         _ => None,
     }
 }
@@ -407,7 +407,7 @@ fn ordered(body: &Fields) -> Vec<Ordered> {
         .unwrap_or_default();
     items
         .map_while(|item| {
-            let sort = item.pointer("/node/SortBy")?;
+            let sort = item.at("/node/SortBy")?;
             let direction = sort.get("sortby_dir").and_then(Value::as_i64)?;
             if direction == SortByDir::SortbyUsing as i64 {
                 return None;
@@ -428,14 +428,14 @@ fn ordered(body: &Fields) -> Vec<Ordered> {
 
 /// ORDER BY names an output column by its name or number before it names a column of a table.
 fn sorted_column(node: &Value, targets: &[Value]) -> Option<Column> {
-    let value = |target: &Value| column(target.pointer("/node/ResTarget/val")?);
-    if let Some(number) = node.pointer("/node/AConst/val/Ival/ival").and_then(Value::as_u64) {
+    let value = |target: &Value| column(target.at("/node/ResTarget/val")?);
+    if let Some(number) = node.at("/node/AConst/val/Ival/ival").and_then(Value::as_u64) {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         return targets.get(index).and_then(value);
     }
     let plain = column(node)?;
     let named = |target: &&Value| {
-        let name = target.pointer("/node/ResTarget/name").and_then(Value::as_str);
+        let name = target.at("/node/ResTarget/name").and_then(Value::as_str);
         plain.qualifier.is_none() && name == Some(plain.name.as_str())
     };
     match targets.iter().find(named) {

@@ -4,7 +4,7 @@ use pg_query::protobuf::{AlterTableType, DropBehavior, ObjectType, ReindexObject
 use serde_json::Value;
 
 use crate::facts::{Object, Parameter, Utility};
-use crate::names::{self, Fields};
+use crate::names::{self, At, Fields};
 
 /// Stands for a value that is no plain constant.
 const NOT_A_CONSTANT: &str = "?";
@@ -18,7 +18,7 @@ pub(crate) fn of(root: &str, body: &Fields) -> Utility {
     match root {
         "VacuumStmt" => {
             utility.parameters = parameters(body.get("options"));
-            for relation in list(body.get("rels")).filter_map(|node| node.pointer("/node/VacuumRelation")) {
+            for relation in list(body.get("rels")).filter_map(|node| node.at("/node/VacuumRelation")) {
                 utility.objects.extend(relation.get("relation").and_then(range_var));
                 let columns = list(relation.get("va_cols")).filter_map(names::string_node);
                 utility.columns.extend(columns.map(str::to_owned));
@@ -37,12 +37,12 @@ pub(crate) fn of(root: &str, body: &Fields) -> Utility {
         "AlterTableStmt" => {
             utility.object_type = object_type(body.get("objtype"));
             utility.objects = body.get("relation").and_then(range_var).into_iter().collect();
-            for command in list(body.get("cmds")).filter_map(|node| node.pointer("/node/AlterTableCmd")?.as_object()) {
+            for command in list(body.get("cmds")).filter_map(|node| node.at("/node/AlterTableCmd")?.as_object()) {
                 let kind = number(command.get("subtype")).and_then(|kind| AlterTableType::try_from(kind).ok());
                 utility
                     .commands
                     .push(kind.map_or_else(String::new, |kind| lower(kind.as_str_name(), "AT_")));
-                let options = command.get("def").and_then(|def| def.pointer("/node/List/items"));
+                let options = command.get("def").and_then(|def| def.at("/node/List/items"));
                 utility.parameters.extend(parameters(options));
                 utility.cascade |= cascades(command);
                 utility.if_exists |= flag(command, "missing_ok");
@@ -79,7 +79,7 @@ pub(crate) fn is_on(option: &Fields) -> bool {
 
 fn parameters(options: Option<&Value>) -> Vec<Parameter> {
     list(options)
-        .filter_map(|node| node.pointer("/node/DefElem")?.as_object())
+        .filter_map(|node| node.at("/node/DefElem")?.as_object())
         .map(|option| {
             let namespace = names::text(option, "defnamespace");
             let name = names::text(option, "defname").unwrap_or_default();
@@ -96,7 +96,7 @@ fn parameters(options: Option<&Value>) -> Vec<Parameter> {
 
 /// Returns a constant as text; a word that the grammar takes for a type's name, as `off` in `SET (x = off)`, is one.
 fn constant(node: &Value) -> String {
-    let of = |path: &str| node.pointer(path);
+    let of = |path: &str| node.at(path);
     let text = of("/node/String/sval")
         .or_else(|| of("/node/AConst/val/Sval/sval"))
         .or_else(|| of("/node/Float/fval"))
@@ -129,7 +129,7 @@ fn range_var(node: &Value) -> Option<Object> {
 
 /// A dropped object is a list of name parts, or one name.
 fn named_object(node: &Value) -> Object {
-    let parts: Vec<&str> = match node.pointer("/node/List/items") {
+    let parts: Vec<&str> = match node.at("/node/List/items") {
         Some(items) => list(Some(items)).filter_map(names::string_node).collect(),
         None => names::string_node(node).into_iter().collect(),
     };

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::facts::{Call, Facts};
 use crate::guards::{self, Guards};
-use crate::names::{self, Fields};
+use crate::names::{self, At, Fields};
 use crate::rows::Rows;
 use crate::select::{self, Select};
 use crate::statement::ParseError;
@@ -171,7 +171,7 @@ impl Walk {
                     .and_then(Value::as_array)
                     .into_iter()
                     .flatten();
-                let granted = granted.filter_map(|node| node.pointer("/node/AccessPriv/priv_name"));
+                let granted = granted.filter_map(|node| node.at("/node/AccessPriv/priv_name"));
                 self.roles.extend(granted.filter_map(Value::as_str).map(str::to_owned));
             }
             "AlterRoleSetStmt" if body.get("role").is_none_or(Value::is_null) => {
@@ -261,7 +261,7 @@ impl Walk {
             .map(Vec::as_slice)
             .unwrap_or_default();
         let name_of = |cte: &Value| {
-            cte.pointer("/node/CommonTableExpr/ctename")
+            cte.at("/node/CommonTableExpr/ctename")
                 .and_then(Value::as_str)
                 .map(str::to_owned)
         };
@@ -290,8 +290,8 @@ impl Walk {
             Value::Array(items) => items.iter().for_each(|item| self.note_objects(item)),
             Value::Object(_) => {
                 let list = object
-                    .pointer("/node/List/items")
-                    .or_else(|| object.pointer("/node/ObjectWithArgs/objname"));
+                    .at("/node/List/items")
+                    .or_else(|| object.at("/node/ObjectWithArgs/objname"));
                 match names::dotted(list) {
                     Some(name) => self.written.extend([name]),
                     None => self.written.extend(names::string_node(object).map(str::to_owned)),
@@ -309,7 +309,7 @@ impl Walk {
         if name == "set_config" || name == "pg_catalog.set_config" {
             match call
                 .get("args")
-                .and_then(|args| args.pointer("/0/node/AConst/val/Sval/sval"))
+                .and_then(|args| args.at("/0/node/AConst/val/Sval/sval"))
                 .and_then(Value::as_str)
             {
                 Some(setting) => self.settings.extend([setting.to_ascii_lowercase()]),
@@ -370,7 +370,7 @@ fn options(body: &Fields) -> BTreeSet<String> {
         .filter_map(Value::as_array);
     let names = lists
         .flatten()
-        .filter_map(|node| node.pointer("/node/DefElem/defname"))
+        .filter_map(|node| node.at("/node/DefElem/defname"))
         .filter_map(Value::as_str);
     names.map(str::to_ascii_lowercase).collect()
 }
@@ -379,7 +379,7 @@ fn only_constant(call: &Fields) -> Option<String> {
     let [only] = call.get("args")?.as_array()?.as_slice() else {
         return None;
     };
-    only.pointer("/node/AConst/val/Sval/sval")?.as_str().map(str::to_owned)
+    only.at("/node/AConst/val/Sval/sval")?.as_str().map(str::to_owned)
 }
 
 /// Returns the name and fields of a node that carries its type: `{"node": {"SelectStmt": {…}}}`.

@@ -48,9 +48,9 @@ fn no_damage_to_is_allowed(runbook: &str, input: &Value) {
     let policy = Policy::shipped().unwrap();
     let judge = |input: &Value| policy.judge_input(&serde_json::to_vec(input).unwrap());
     assert!(judge(input).allow, "{runbook}: the undamaged input is allowed");
-    let damages = damages(input);
-    assert!(damages.len() >= 1_000, "{} damages", damages.len());
-    for damage in damages {
+    let mut count = 0;
+    for damage in damages(input) {
+        count += 1;
         let decision = judge(&damage.input);
         assert!(!decision.allow, "{runbook}: {} {}", damage.pointer, damage.how);
         assert!(
@@ -61,6 +61,7 @@ fn no_damage_to_is_allowed(runbook: &str, input: &Value) {
         );
         assert_eq!(decision.obligations, None);
     }
+    assert!(count >= 1_000, "{count} damages");
 }
 
 /// The oracle can see harm: the same rules, turned into a list of what is forbidden, let damaged plans through.
@@ -78,8 +79,8 @@ fn the_same_rules_as_a_deny_list_would_let_damage_through() {
     assert_ne!(deny_list, allow);
     std::fs::write(dir.path().join("allow.rego"), deny_list).unwrap();
     let policy = Policy::load(dir.path()).unwrap();
-    let mut harm = damages(&input(&policy, "ddl-lock-queue"))
-        .into_iter()
-        .filter(|damage| policy.judge_input(&serde_json::to_vec(&damage.input).unwrap()).allow);
+    let input = input(&policy, "ddl-lock-queue");
+    let mut harm =
+        damages(&input).filter(|damage| policy.judge_input(&serde_json::to_vec(&damage.input).unwrap()).allow);
     assert!(harm.next().is_some());
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{context, now, plan, plan_for, runbooks, target};
 use ::runbooks::{Digest, PlanDocument, Risk, Target};
-use policies::{ChangeCalendar, Decision, Obligations, Policy, PolicyContext};
+use policies::{ChangeCalendar, Decision, Obligations, Policy, PolicyContext, Preapproval};
 use serde_json::{Value, json};
 
 const BLOCKER: &str = "idle-in-transaction-blocker";
@@ -15,13 +15,18 @@ fn every_shipped_runbook_makes_a_permitted_plan() {
         let plan = plan(&policy, &runbook);
         let digest = plan.digest();
         let approvers = if plan.document().risk == Risk::High { 2 } else { 1 };
-        let permitted = policy.evaluate(plan, &context()).unwrap();
         let obligations = Obligations {
             approvers,
             methods: vec!["ssh".into()],
             approve_within_s: 900,
             execute_within_s: 1_800,
+            groups: Vec::new(),
+            preapproval: match plan.document().risk {
+                Risk::Low => Preapproval::Grant,
+                Risk::Medium | Risk::High => Preapproval::Never,
+            },
         };
+        let permitted = policy.evaluate(plan, &context()).unwrap();
         assert_eq!(permitted.obligations(), &obligations, "{runbook}");
         assert_eq!(permitted.decision().policy_digest, policy.digest());
         assert_eq!(permitted.into_plan().digest(), digest);

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use policies::{Policy, input_schema};
-use runbooks::PlanDocument;
+use runbooks::{PlanDocument, canonical_json};
 use serde_json::{Value, json};
 
 #[test]
@@ -26,6 +26,7 @@ fn the_fixtures_are_the_inputs_of_shipped_plans_and_of_the_samples() {
 fn fixture(policy: &Policy, name: &str, document: &PlanDocument) {
     let bytes = policy.input(document, &crate::support::context()).unwrap();
     let mut input: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(bytes, canonical_json(&input).unwrap(), "the input is canonical JSON");
     // The fixtures are input to the tests of this very policy: with its digest, no rule could ever be changed.
     for holder in ["plan", "context"] {
         assert_eq!(input[holder]["policy_digest"], json!(policy.digest()));

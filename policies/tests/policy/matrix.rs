@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use policies::{ChangeCalendar, Policy, PolicyContext};
+use policies::{ChangeCalendar, Obligations, Policy, PolicyContext, Preapproval};
 use runbooks::PlanDocument;
 use serde_json::{Value, json};
 
@@ -16,6 +16,8 @@ const INTRODUCTION: &str = "# The policy as a table\n\n\
     What the shipped policy says to one plan of each kind: who must approve, or the codes of the denials. `README.md` explains\n\
     the codes. The plan's window is the time from `not_before` until `expires_at`; its requester is the one who asked for it.\n\
     A change window is the operator's own; without any it is always open.\n\
+    Groups in brackets must each be represented, by different people; `or a grant`: people may approve this class ahead of time,\n\
+    by signing a grant.\n\
     `prodution` is a misspelt environment: what is not known to be a lesser one counts as production.\n\n\
     Made by `cargo test -p policies matrix`; with `UPDATE_GOLDEN=1` written anew.\n\n";
 
@@ -80,8 +82,7 @@ fn cell(policy: &Policy, document: &PlanDocument, environment: &str, context: &P
     environment.clone_into(&mut document.target.environment);
     let decision = policy.judge_document(&document, context);
     match decision.obligations {
-        Some(obligations) if obligations.approvers == 1 => "1 approver".to_owned(),
-        Some(obligations) => format!("{} approvers", obligations.approvers),
+        Some(obligations) => asked(&obligations),
         None => {
             let mut codes: Vec<&str> = decision.denials.iter().map(|denial| denial.code.as_str()).collect();
             codes.sort_unstable();
@@ -89,6 +90,21 @@ fn cell(policy: &Policy, document: &PlanDocument, environment: &str, context: &P
             format!("denied: {}", codes.join(", "))
         }
     }
+}
+
+/// Whom a plan asks for.
+fn asked(obligations: &Obligations) -> String {
+    let mut asked = match obligations.approvers {
+        1 => "1 approver".to_owned(),
+        several => format!("{several} approvers"),
+    };
+    if !obligations.groups.is_empty() {
+        write!(asked, " ({})", obligations.groups.join(" and ")).unwrap();
+    }
+    if obligations.preapproval == Preapproval::Grant {
+        asked.push_str(", or a grant");
+    }
+    asked
 }
 
 /// Each kind of statement with a plan around it that fits.

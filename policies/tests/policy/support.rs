@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use policies::{Policy, PolicyContext};
 use runbooks::{Catalog, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
@@ -10,13 +11,15 @@ use serde_json::{Value, json};
 /// The shipped runbooks whose plans are fixtures of the Rego tests.
 pub const FIXTURES: [&str; 3] = ["connection-saturation", "ddl-lock-queue", "idle-in-transaction-blocker"];
 
+/// Read once: that takes longer than most tests.
+fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(|| Catalog::shipped().unwrap())
+}
+
 /// The ids of all shipped runbooks.
 pub fn runbooks() -> Vec<String> {
-    Catalog::shipped()
-        .unwrap()
-        .iter()
-        .map(|runbook| runbook.document().id.clone())
-        .collect()
+    catalog().iter().map(|runbook| runbook.document().id.clone()).collect()
 }
 
 pub fn now() -> Timestamp {
@@ -67,7 +70,7 @@ pub fn plan_for(policy: &Policy, runbook: &str, target: Target) -> Plan {
         expires_at: now().plus_s(2_700),
         nonce: "0123456789abcdef0123456789abcdef".into(),
     };
-    Plan::fill(&draft, &Catalog::shipped().unwrap(), &[evidence], plan_context).unwrap()
+    Plan::fill(&draft, catalog(), &[evidence], plan_context).unwrap()
 }
 
 type Pointers = &'static [(&'static str, &'static str)];

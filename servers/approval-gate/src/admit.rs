@@ -40,7 +40,7 @@ impl Gate {
         let now = self.now();
         self.refuse_what_is_over(plan.digest(), action, token, now)?;
         let context = self.policy_context(plan.document(), now)?;
-        let permitted = self.policy.evaluate(plan, &context)?;
+        let permitted = self.judge(plan, &context)?;
         let Some(token) = token else {
             return Err(self.ask(&permitted, evidence, action, now)?);
         };

@@ -1,8 +1,10 @@
 //! Turns a permitted plan into a request for signatures, and tells the caller where it stands.
 
+use std::time::Instant;
+
 use approval::{Action, Envelope, Token};
-use policies::PermittedPlan;
-use runbooks::{Digest, Evidence, PlanDocument, Source, Timestamp};
+use policies::{PermittedPlan, PolicyContext, Refused};
+use runbooks::{Digest, Evidence, Plan, PlanDocument, Source, Timestamp};
 use serde_json::json;
 
 use crate::execution::Progress;
@@ -10,8 +12,25 @@ use crate::gate::Gate;
 use crate::refusal::Refusal;
 use crate::request::{Request, RequestEvent, Status, Terms};
 use crate::store::Rows;
+use crate::text::nobody_of;
 
 impl Gate {
+    /// Asks the policy. What it said is journalled before anybody acts on it.
+    ///
+    /// # Errors
+    /// When the policy refuses the plan, or what it said could not be journalled.
+    pub fn judge(&self, plan: Plan, context: &PolicyContext) -> Result<PermittedPlan, Refusal> {
+        let subject = plan.digest().to_string();
+        let started = Instant::now();
+        let judged = self.policy.evaluate(plan, context);
+        let decision = judged.as_ref().map_or_else(Refused::decision, PermittedPlan::decision);
+        let evaluation = decision.evaluation(&context.requester, started.elapsed());
+        let evaluation = serde_json::to_value(evaluation)?;
+        self.store
+            .change(|change| change.note("policy_evaluated", &subject, evaluation))?;
+        Ok(judged?)
+    }
+
     /// Opens the request for this plan and action, or finds the one that is open, and says what a human must do. Once
     /// enough people have signed, what it says holds the token.
     ///
@@ -24,10 +43,13 @@ impl Gate {
         action: Action,
         now: Timestamp,
     ) -> Result<Refusal, Refusal> {
+        let requester = &permitted.plan().document().requester;
+        let approvable = approval::check_groups(&permitted.obligations().groups, requester, &self.approvers(), now);
         let (request, opened) = self.store.change(|change| {
             if let Some(request) = change.request_for(permitted.plan().digest(), action)? {
                 return Ok((request, false));
             }
+            approvable?;
             let cited = cited(permitted.plan().document(), evidence);
             let evidence = change.keep_json(&cited)?;
             let decision = change.keep_json(permitted.decision())?;
@@ -162,6 +184,7 @@ impl Gate {
             policy_digest: document.policy_digest,
             need: obligations.approvers.max(self.floor.approvers),
             need_hardware: self.floor.hardware,
+            groups: obligations.groups.clone(),
             methods: obligations.methods.clone(),
             opened_at: now,
             not_before: document.not_before,
@@ -175,7 +198,7 @@ impl Gate {
 
     fn approval_required(&self, request: &Request, rows: &Rows<'_>) -> Result<Refusal, Refusal> {
         let terms = &request.terms;
-        let (have, need) = (request.approvals.len(), terms.need);
+        let (have, need, missing) = (request.approvals.len(), terms.need, request.missing_groups());
         let url = format!("{}/requests/{}", self.base_url(), terms.id);
         let mut data = json!({
             "request_id": terms.id,
@@ -183,11 +206,11 @@ impl Gate {
             "approval_url": url,
             "expires_at": request.due().unwrap_or(terms.execute_by),
             "status": request.status.name(),
-            "approvals": {"have": have, "need": need},
+            "approvals": {"have": have, "need": need, "missing_groups": missing},
         });
         let (message, hint) = match &request.status {
             Status::Pending => (
-                format!("{have} of {need} people have signed"),
+                format!("{have} of {need} people have signed{}", nobody_of(&missing)),
                 format!("a person must sign at {url}; then call again for the token"),
             ),
             Status::Approved => {

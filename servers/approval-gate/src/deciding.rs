@@ -101,6 +101,7 @@ impl Gate {
             .envelope()
             .to_json()
             .map_err(|error| Refusal::because("internal", &error))?;
+        let groups = self.groups_of(&approver);
         let request = self.store.change(|change| {
             // Read again inside the transaction: another signature may have come in between.
             let request = find_request(change, &request.terms.id)?;
@@ -109,6 +110,7 @@ impl Gate {
                 approver: approver.clone(),
                 key_id: signature.key_id(),
                 hardware: vote.is_hardware(),
+                groups: groups.clone(),
                 envelope: change.keep(envelope.as_bytes())?,
                 remark: remark.map(str::to_owned),
                 at: now,
@@ -141,6 +143,14 @@ impl Gate {
             Err(approval::Refusal::BadSignature { .. }) => Ok(verify(Decision::Reject)?),
             vote => Ok(vote?),
         }
+    }
+
+    fn groups_of(&self, approver: &str) -> Vec<String> {
+        let approvers = self.approvers();
+        approvers
+            .person(approver)
+            .map(|person| person.groups.clone())
+            .unwrap_or_default()
     }
 
     fn approver_of(&self, approver: Option<&str>, key_id: &str) -> Result<String, Refusal> {

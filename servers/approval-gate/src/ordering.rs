@@ -80,8 +80,12 @@ impl Gate {
 
 fn check_unspent(request: &Request) -> Result<(), Refusal> {
     let have = u32::try_from(request.approvals.len()).unwrap_or(u32::MAX);
+    let groups = request.missing_groups();
     match &request.status {
         Status::Approved => Ok(()),
+        Status::Pending if have >= request.terms.need && !groups.is_empty() => {
+            Err(approval::Refusal::GroupMissing { groups }.into())
+        }
         Status::Pending => Err(approval::Refusal::NotEnoughApprovers {
             have,
             need: request.terms.need,

@@ -36,6 +36,9 @@ pub struct Terms {
     pub need: u32,
     /// How many of them with a hardware key.
     pub need_hardware: u32,
+    /// Groups of which each must be represented, by different people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// How they may sign.
     pub methods: Vec<String>,
     /// When it was asked.
@@ -60,6 +63,9 @@ pub struct Signed {
     pub key_id: String,
     /// Whether the key is a hardware key, touched and with PIN or finger.
     pub hardware: bool,
+    /// The groups that the signer was in then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// Under which digest the signed envelope is kept.
     pub envelope: Digest,
     /// What they said beside it; not part of what they signed.
@@ -204,6 +210,11 @@ impl Request {
         }
     }
 
+    /// The groups for which nobody has signed yet.
+    pub fn missing_groups(&self) -> Vec<String> {
+        missing_groups(&self.approvals, &self.terms)
+    }
+
     /// Whether enough people have signed.
     pub fn is_quorum(&self) -> bool {
         is_quorum(&self.approvals, &self.terms)
@@ -255,7 +266,14 @@ impl RequestEvent {
 // Counts people: `apply` lets no person sign twice.
 fn is_quorum(approvals: &[Signed], terms: &Terms) -> bool {
     let with_hardware = approvals.iter().filter(|signed| signed.hardware).count();
-    approvals.len() >= terms.need as usize && with_hardware >= terms.need_hardware as usize
+    approvals.len() >= terms.need as usize
+        && with_hardware >= terms.need_hardware as usize
+        && missing_groups(approvals, terms).is_empty()
+}
+
+fn missing_groups(approvals: &[Signed], terms: &Terms) -> Vec<String> {
+    let people: Vec<&[String]> = approvals.iter().map(|signed| signed.groups.as_slice()).collect();
+    approval::missing_groups(&terms.groups, &people)
 }
 
 fn has_signed(approvals: &[Signed], person: &str) -> bool {
@@ -288,6 +306,7 @@ pub mod tests {
             policy_digest: Digest::of(b"policy"),
             need,
             need_hardware: 0,
+            groups: Vec::new(),
             methods: vec!["ssh".into()],
             opened_at: Timestamp::from_unix(1_000),
             not_before: Timestamp::from_unix(1_000),
@@ -302,6 +321,7 @@ pub mod tests {
             approver: approver.into(),
             key_id: format!("SHA256:{approver}"),
             hardware: false,
+            groups: Vec::new(),
             envelope: Digest::of(approver.as_bytes()),
             remark: None,
             at: Timestamp::from_unix(1_100),
@@ -367,6 +387,28 @@ pub mod tests {
             ..signed("ben")
         });
         assert_eq!(Request::apply(Some(soft), hard).unwrap().status, Status::Approved);
+    }
+
+    #[test]
+    fn each_group_is_waited_for_however_many_have_signed() {
+        let of = |who: &str, group: &str| {
+            RequestEvent::Approved(Signed {
+                groups: vec![group.into()],
+                ..signed(who)
+            })
+        };
+        let mut wanted = terms(2);
+        wanted.groups = vec!["dba".into(), "service-owner".into()];
+        let two = fold(vec![
+            RequestEvent::Opened(Box::new(wanted)),
+            of("ana", "dba"),
+            of("ben", "dba"),
+        ])
+        .unwrap();
+        assert_eq!(two.status, Status::Pending);
+        assert_eq!(two.missing_groups(), ["service-owner"]);
+        let three = Request::apply(Some(two), of("eve", "service-owner")).unwrap();
+        assert_eq!(three.status, Status::Approved);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use runbooks::{
 };
 use serde_json::Value;
 
-use crate::text::{duration, grouped};
+use crate::text::{duration, grouped, nobody_of};
 use crate::view::RequestView;
 
 /// A titled part of the sheet.
@@ -299,6 +299,12 @@ fn signatures(view: &RequestView) -> Part {
         lines.push((
             "with hardware keys".to_owned(),
             format!("{} of them, at least", view.need_hardware),
+        ));
+    }
+    if !view.groups.is_empty() {
+        lines.push((
+            "one each, different people".to_owned(),
+            format!("{}{}", view.groups.join(", "), nobody_of(&view.summary.missing_groups)),
         ));
     }
     for one in &view.approvals {

@@ -83,6 +83,14 @@ const HIDDEN: &[(u32, u32)] = &[
     (0xe0000, 0x10_ffff),
 ];
 
+/// For which groups nobody has signed, as the end of a sentence about how many have.
+pub fn nobody_of(missing: &[String]) -> String {
+    match missing {
+        [] => String::new(),
+        groups => format!(", nobody yet for {}", groups.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

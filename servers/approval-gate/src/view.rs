@@ -33,6 +33,9 @@ pub struct Summary {
     pub have: usize,
     /// How many must.
     pub need: u32,
+    /// Groups of which each must be represented, and for which nobody has signed yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_groups: Vec<String>,
     /// When it was asked.
     pub opened_at: Timestamp,
     /// Not to be executed earlier.
@@ -70,6 +73,9 @@ pub struct RequestView {
     pub methods: Vec<String>,
     /// How many of them must sign with a hardware key.
     pub need_hardware: u32,
+    /// Groups of which each must be represented, by different people.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// Signatures so far.
     pub approvals: Vec<SignatureView>,
     /// Who said no, if anyone did.
@@ -123,6 +129,7 @@ impl Summary {
             plan_digest: terms.plan_digest,
             have: request.approvals.len(),
             need: terms.need,
+            missing_groups: request.missing_groups(),
             opened_at: terms.opened_at,
             not_before: terms.not_before,
             approve_by: terms.approve_by,
@@ -161,6 +168,7 @@ impl RequestView {
             policy: rows.json_content(terms.decision)?,
             methods: terms.methods.clone(),
             need_hardware: terms.need_hardware,
+            groups: terms.groups.clone(),
             approvals: request.approvals.iter().map(SignatureView::of).collect(),
             rejected: request.rejection().map(SignatureView::of),
         })

@@ -37,6 +37,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) expires_at: Timestamp,
     /// How many people the policy asks for.
     pub(crate) approvers: u32,
+    /// Of which groups the policy asks for one each.
+    pub(crate) groups: &'a [String],
     pub(crate) methods: &'a [String],
     pub(crate) approve_within_s: u32,
     pub(crate) execute_within_s: u32,
@@ -74,6 +76,7 @@ pub(crate) fn judge(subject: &Subject<'_>, token: &Token, expect: &Expectations<
         check_window(expect.now, vote.statement().not_before, vote.statement().execute_by)?;
     }
     let approvers = quorum::count(&votes, need, expect.floor.hardware)?;
+    quorum::represent(&approvers, subject.groups, expect.approvers)?;
     let statements = || votes.iter().map(Vote::statement);
     Ok(Verdict {
         approvers,

@@ -40,7 +40,7 @@ pub use gate_key::{GateKey, GateKeyError};
 pub use judge::Expectations;
 pub use order::{Order, OrderError};
 pub use public_key::{PublicKey, PublicKeyError};
-pub use quorum::Floor;
+pub use quorum::{Floor, check_groups, missing_groups};
 pub use refusal::Refusal;
 pub use signed_catalog::{CATALOG_NAMESPACE, CATALOG_SIGNATURE_FILE, SignedCatalogError, open_catalog};
 pub use sshsig::{Presence, Signature, SignatureError};

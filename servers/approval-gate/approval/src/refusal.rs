@@ -78,6 +78,11 @@ pub enum Refusal {
     NotEnoughApprovers { have: u32, need: u32 },
     #[error("{have} of {need} people approved with a hardware key")]
     NotEnoughHardware { have: u32, need: u32 },
+    #[error("nobody who approved stands for {}", .groups.join(", "))]
+    GroupMissing { groups: Vec<String> },
+    /// No number of signatures could ever be enough.
+    #[error("nobody is listed who could approve for {}", .groups.join(", "))]
+    NobodyInGroup { groups: Vec<String> },
     #[error("two clocks are {apart_s} s apart, more than {} s", crate::MAX_SKEW_S)]
     ClockSkew { apart_s: u64 },
 }
@@ -114,6 +119,8 @@ impl Refusal {
             Self::NoQuorum => "no_quorum",
             Self::NotEnoughApprovers { .. } => "not_enough_approvers",
             Self::NotEnoughHardware { .. } => "not_enough_hardware",
+            Self::GroupMissing { .. } => "group_missing",
+            Self::NobodyInGroup { .. } => "nobody_in_group",
             Self::ClockSkew { .. } => "clock_skew",
         }
     }

@@ -123,6 +123,7 @@ fn subject(permitted: &PermittedPlan) -> Subject<'_> {
         approve_by: document.approve_by,
         expires_at: document.expires_at,
         approvers: obligations.approvers,
+        groups: &obligations.groups,
         methods: &obligations.methods,
         approve_within_s: obligations.approve_within_s,
         execute_within_s: obligations.execute_within_s,

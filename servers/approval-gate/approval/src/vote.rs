@@ -6,6 +6,7 @@ use crate::{
     MAX_SKEW_S,
     approvers::Approvers,
     dsse::{Envelope, STATEMENT_NAMESPACE, STATEMENT_TYPE, pae},
+    quorum::is_requester,
     refusal::Refusal,
     sshsig::{Presence, Signature},
     statement::{Decision, Statement},
@@ -108,8 +109,7 @@ impl Vote {
                 approver: approver.clone(),
             });
         }
-        // Requesters come from elsewhere and may be spelt otherwise; ids of people are lower-case by construction.
-        if approver.eq_ignore_ascii_case(requester.trim()) {
+        if is_requester(approver, requester) {
             return Err(Refusal::RequesterApproves {
                 approver: approver.clone(),
             });

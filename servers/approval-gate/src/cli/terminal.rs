@@ -1,7 +1,7 @@
 //! Draws a request on a terminal, from the same sheet as the page.
 
 use crate::sheet::{Block, NotAPlan, Part, action_name, sheet};
-use crate::text::{duration, excerpt, grouped, visible};
+use crate::text::{duration, excerpt, grouped, nobody_of, visible};
 use crate::view::{RequestView, Summary};
 
 /// Renders everything that an approver must read.
@@ -20,13 +20,14 @@ pub fn request_text(view: &RequestView) -> Result<String, NotAPlan> {
         &mut out,
         0,
         &format!(
-            "{}: {} on {} ({}), {} of {} signed{left}",
+            "{}: {} on {} ({}), {} of {} signed{}{left}",
             view.summary.status,
             action_name(view.summary.action),
             view.summary.target.name,
             view.summary.target.environment,
             view.summary.have,
-            view.summary.need
+            view.summary.need,
+            nobody_of(&view.summary.missing_groups)
         ),
     );
     line(

@@ -2,7 +2,7 @@
 
 use super::{Html, page};
 use crate::sheet::{Block, NotAPlan, Part, action_name, sheet};
-use crate::text::{duration, grouped};
+use crate::text::{duration, grouped, nobody_of};
 use crate::view::RequestView;
 
 /// Renders the page of a request, from the plan's bytes.
@@ -31,12 +31,13 @@ fn head(html: &mut Html, view: &RequestView) {
         let class = format!("status {}", view.summary.status);
         html.tag_with("span", &[("class", &class)], |html| html.text(&view.summary.status));
         html.text(&format!(
-            " {} on {} ({}), {} of {} signed",
+            " {} on {} ({}), {} of {} signed{}",
             action_name(view.summary.action),
             view.summary.target.name,
             view.summary.target.environment,
             view.summary.have,
-            view.summary.need
+            view.summary.need,
+            nobody_of(&view.summary.missing_groups)
         ));
         if let Some(left) = view.summary.seconds_left() {
             html.text(&format!(", {} left", duration(left)));

@@ -19,7 +19,7 @@ async fn a_signed_plan_becomes_one_order_for_its_executor() {
         (&json!("pending"), &json!(true))
     );
     assert_eq!(asked["plan_digest"], json!(plan.digest()));
-    assert_eq!(asked["approvals"], json!({"have": 0, "need": 1}));
+    assert_eq!(asked["approvals"], json!({"have": 0, "need": 1, "missing_groups": []}));
     let request = asked["request_id"].as_str().unwrap();
     assert_eq!(asked["approval_url"], format!("{}/requests/{request}", gate.url));
     assert!(asked["approval_token"].is_null());

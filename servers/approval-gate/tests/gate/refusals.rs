@@ -1,12 +1,13 @@
 //! Denial is the default: every way to be wrong, each with its own code, and nothing ordered.
 
+use std::fs;
 use std::time::Duration;
 
 use approval::{Action, Decision};
 use runbooks::{Digest, canonical_json};
 use serde_json::{Value, json};
 
-use crate::world::{BEARER, World, blocking_tree, now, plan, plan_with, text};
+use crate::world::{BEARER, World, blocking_tree, now, plan, plan_with, slot_plan, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_tools_take_a_token_and_there_are_no_others() {
@@ -385,4 +386,120 @@ async fn until(mut holds: impl AsyncFnMut() -> bool) {
         assert!(tokio::time::Instant::now() < deadline, "it did not happen in time");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Production and high risk: one of each group, two people, however many of one group sign.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_group_that_the_policy_asks_for_is_waited_for() {
+    let world = World::new();
+    let config = fs::read_to_string(world.path("gate.toml")).unwrap();
+    let production = config.replace("environment = \"demo\"", "environment = \"production\"");
+    fs::write(world.path("gate.toml"), production).unwrap();
+    let gate = world.start().await;
+    let plan = slot_plan();
+    let apply = |list: String| gate.post("/v1/approvers", list);
+
+    // Of the groups, one has nobody, or nobody but the one who asks: no request is opened.
+    let dba: &[&str] = &["dba"];
+    let owner: &[&str] = &["service-owner"];
+    for (version, people) in [
+        (2, vec![("ana", dba)]),
+        (3, vec![("ana", dba), ("orchestrator-1", owner)]),
+    ] {
+        let applied = apply(world.approvers_in(version, &people)).await;
+        assert_eq!(applied["version"], version, "{applied}");
+        let refused = gate.execute(text(&plan), None).await;
+        assert_eq!(refused["code"], "nobody_in_group", "{refused}");
+        assert!(
+            refused["message"].as_str().unwrap().contains("service-owner"),
+            "{refused}"
+        );
+    }
+    assert_eq!(gate.requests().await, 0);
+
+    let people = [
+        ("ana", dba),
+        ("ben", dba),
+        ("stranger", owner),
+        ("orchestrator-1", owner),
+    ];
+    apply(world.approvers_in(4, &people)).await;
+    let asked = gate.execute(text(&plan), None).await;
+    assert_eq!(
+        asked["approvals"]["missing_groups"],
+        json!(["dba", "service-owner"]),
+        "{asked}"
+    );
+    let request = asked["request_id"].as_str().unwrap();
+    gate.decide(&world, request, "ana", "approve").await;
+    let decided = gate.decide(&world, request, "ben", "approve").await;
+    assert_eq!(decided["status"], "pending", "{decided}");
+    let asked = gate.execute(text(&plan), None).await;
+    assert_eq!(
+        asked["approvals"],
+        json!({"have": 2, "need": 2, "missing_groups": ["service-owner"]})
+    );
+    assert!(
+        asked["message"]
+            .as_str()
+            .unwrap()
+            .contains("nobody yet for service-owner"),
+        "{asked}"
+    );
+    // Who asked is in the group, and counts for nothing.
+    let own = gate.decide(&world, request, "orchestrator-1", "approve").await;
+    assert_eq!(own["code"], "requester_approves", "{own}");
+    let decided = gate.decide(&world, request, "stranger", "approve").await;
+    assert_eq!(decided["status"], "approved", "{decided}");
+    let asked = gate.execute(text(&plan), None).await;
+    let token = asked["approval_token"].as_str().unwrap();
+
+    // Whoever left the group meanwhile no longer stands for it.
+    apply(world.approvers_in(5, &[("ana", dba), ("ben", dba), ("stranger", dba)])).await;
+    let refused = gate.execute(text(&plan), Some(token)).await;
+    assert_eq!(refused["code"], "group_missing", "{refused}");
+    apply(world.approvers_in(6, &people)).await;
+    let queued = gate.execute(text(&plan), Some(token)).await;
+    assert_eq!(queued["status"], "queued", "{queued}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_decision_of_the_policy_is_journalled_before_it_counts() {
+    let world = World::new();
+    let gate = world.start().await;
+    let good = plan();
+    let bad = plan_with(|context| context.policy_digest = Digest::of(b"mine"));
+    gate.execute(text(&good), None).await;
+    gate.execute(text(&bad), None).await;
+    gate.kill().await;
+    let said: Vec<Value> = world
+        .journal("policy_evaluated")
+        .iter()
+        .map(|leaf| leaf.parse().unwrap())
+        .collect();
+    let [allowed, denied] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    for (leaf, allow, codes) in [(allowed, true, json!([])), (denied, false, json!(["wrong_policy"]))] {
+        let data = &leaf["data"];
+        assert_eq!((&data["allow"], &data["codes"]), (&json!(allow), &codes), "{leaf}");
+        assert_eq!(data["asked_by"], "orchestrator-1");
+        assert!(data["took_us"].as_u64().unwrap() > 0);
+        assert_eq!(
+            data["policy_digest"],
+            json!(policies::Policy::shipped().unwrap().digest())
+        );
+        assert!(data["input_digest"].as_str().unwrap().starts_with("sha256:"));
+    }
+    assert_eq!(allowed["subject"], json!(good.digest().to_string()));
+
+    // What cannot be journalled is not decided: nobody is asked.
+    let config = fs::read_to_string(world.path("gate.toml")).unwrap();
+    let script = "case $COUNTERSIGN_EVENT_KIND in policy_evaluated) exit 1;; esac; true";
+    let journal = format!("[journal]\npublish_command = ['sh', '-c', '{script}']\n");
+    fs::write(world.path("gate.toml"), format!("{config}\n{journal}")).unwrap();
+    let gate = world.start().await;
+    let refused = gate.execute(text(&plan()), None).await;
+    assert!(refused["code"].as_str().unwrap().starts_with("journal"), "{refused}");
+    assert_eq!(gate.requests().await, 1, "the one from before");
 }

@@ -95,10 +95,16 @@ impl World {
 
     /// The signed list with these people, and the agent `bot`.
     pub fn approvers(&self, version: u64, people: &[&str]) -> String {
-        let person = |id: &str| Person {
+        let people: Vec<(&str, &[&str])> = people.iter().map(|id| (*id, [].as_slice())).collect();
+        self.approvers_in(version, &people)
+    }
+
+    /// The same with the groups that each is in.
+    pub fn approvers_in(&self, version: u64, people: &[(&str, &[&str])]) -> String {
+        let person = |id: &str, groups: &[&str]| Person {
             id: id.to_owned(),
             name: id.to_owned(),
-            groups: Vec::new(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
             agent: id == "bot",
             keys: vec![Key {
                 public_key: self.public(id),
@@ -107,7 +113,12 @@ impl World {
                 hardware: false,
             }],
         };
-        let people = people.iter().chain(&["bot"]).map(|id| person(id)).collect();
+        let bot = person("bot", &[]);
+        let people = people
+            .iter()
+            .map(|(id, groups)| person(id, groups))
+            .chain([bot])
+            .collect();
         let list = ApproversDocument {
             schema: ApproversDocument::SCHEMA.to_owned(),
             version,
@@ -265,7 +276,7 @@ impl Gate {
     }
 
     pub async fn execute(&self, plan: &str, token: Option<&str>) -> Value {
-        let mut arguments = json!({"plan": plan, "evidence": [blocking_tree(), sessions()]});
+        let mut arguments = json!({"plan": plan, "evidence": [blocking_tree(), sessions(), slots()]});
         if let Some(token) = token {
             arguments["approval_token"] = json!(token);
         }
@@ -498,6 +509,23 @@ pub fn sessions() -> Evidence {
     Evidence::record("E2", "postgres-readonly", "sessions", json!({}), taken_at, result).unwrap()
 }
 
+/// A plan of high risk for production, of which people of two groups must approve.
+pub fn slot_plan() -> Plan {
+    let parameters = [
+        ("slot_name", at("E3", "/slots/0/slot_name")),
+        ("retained", at("E3", "/slots/0/retained_wal_bytes")),
+    ];
+    fill("inactive-replication-slot", parameters, |context| {
+        context.target.environment = "production".into();
+    })
+}
+
+pub fn slots() -> Evidence {
+    let result = json!({"slots": [{"slot_name": "cdc", "active": false, "retained_wal_bytes": 214_748_364_800_i64}]});
+    let taken_at = Timestamp::from_unix(1_795_428_600);
+    Evidence::record("E3", "postgres-readonly", "replication", json!({}), taken_at, result).unwrap()
+}
+
 fn at(evidence: &str, pointer: &str) -> DraftValue {
     DraftValue::Evidence {
         evidence: evidence.into(),
@@ -537,7 +565,7 @@ fn fill<const N: usize>(
     Plan::fill(
         &draft,
         &Catalog::shipped().unwrap(),
-        &[blocking_tree(), sessions()],
+        &[blocking_tree(), sessions(), slots()],
         context,
     )
     .unwrap()

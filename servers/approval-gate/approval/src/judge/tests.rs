@@ -267,6 +267,41 @@ fn a_method_that_the_policy_does_not_name_is_not_allowed() {
 }
 
 #[test]
+fn each_group_is_represented_by_somebody_else() {
+    let mut scene = Scene::new();
+    let both = ["dba", "service-owner"].map(str::to_owned);
+    scene.groups = both.to_vec();
+    // However many of one group sign.
+    assert_eq!(scene.code(&scene.token(&["alice", "bob", "carol"])), "group_missing");
+    scene.person("bob").groups = both.to_vec();
+    assert_eq!(scene.code(&scene.token(&["alice", "bob"])), "ok");
+    assert_eq!(scene.code(&scene.token(&["alice", "carol"])), "group_missing");
+    // One person in both groups is one person.
+    assert_eq!(scene.code(&scene.token(&["bob"])), "group_missing");
+    // Whether enough people sign is a question of its own.
+    scene.need = 3;
+    assert_eq!(scene.code(&scene.token(&["alice", "bob"])), "not_enough_approvers");
+}
+
+#[test]
+fn a_group_that_nobody_could_approve_for_is_known_before_anyone_is_asked() {
+    let mut scene = Scene::new();
+    let owners = ["service-owner".to_owned()];
+    let code = |scene: &Scene, requester: &str| {
+        crate::check_groups(&owners, requester, &scene.approvers(), scene.now)
+            .map_or_else(|refusal| refusal.code(), |()| "ok")
+    };
+    assert_eq!(code(&scene, "orchestrator"), "nobody_in_group");
+    scene.person("bot").groups = owners.to_vec();
+    assert_eq!(code(&scene, "orchestrator"), "nobody_in_group");
+    scene.person("alice").groups = owners.to_vec();
+    assert_eq!(code(&scene, "orchestrator"), "ok");
+    assert_eq!(code(&scene, " Alice"), "nobody_in_group");
+    scene.now = at(86_400);
+    assert_eq!(code(&scene, "orchestrator"), "nobody_in_group");
+}
+
+#[test]
 fn hardware_keys_must_have_been_touched_and_unlocked() {
     for soft in [SoftToken::ed25519(1, "ssh:"), SoftToken::ecdsa("ssh:")] {
         for (flags, code) in [
