@@ -70,6 +70,8 @@ enum Command {
     },
     /// Break a private PostgreSQL and repair it through the whole path, with you as the approver
     Demo(demo::DemoArgs),
+    /// Break a private PostgreSQL as a runbook's author says, and let the runbook repair it, with you as the approver
+    Trial(demo::trial::TrialArgs),
 }
 
 #[derive(Args)]
@@ -111,6 +113,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         // The demo tells a story on the terminal; logs go to a file beside its state.
         return demo::run(&args).await;
     }
+    if let Command::Trial(args) = cli.command {
+        return demo::trial::run(&args).await;
+    }
     kit::logging::init("orchestrator", cli.log_format);
     let file = match &cli.command {
         Command::Serve { config, .. }
@@ -118,7 +123,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Incidents { config, .. }
         | Command::Postmortem { config, .. }
         | Command::Doctor { config } => &config.config,
-        Command::Demo(_) => return Ok(ExitCode::Usage),
+        Command::Demo(_) | Command::Trial(_) => return Ok(ExitCode::Usage),
     };
     let config = match Config::load(file) {
         Ok(config) => config,
@@ -144,7 +149,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         } => commands::show(&config.orchestrator.state_dir, &id, json),
         Command::Postmortem { id, .. } => commands::postmortem(&config.orchestrator.state_dir, &id),
         Command::Doctor { .. } => commands::doctor(&config).await,
-        Command::Demo(_) => Ok(ExitCode::Usage),
+        Command::Demo(_) | Command::Trial(_) => Ok(ExitCode::Usage),
     }
 }
 

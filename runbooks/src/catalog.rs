@@ -47,7 +47,7 @@ const SHIPPED: &[Shipped] = &[
     shipped!("memory-pressure", "runbook.json"),
     shipped!("missing-index", "hand-over.json"),
     shipped!("pending-maintenance", "hand-over.json"),
-    shipped!("replica-query-blocks-replay", "runbook.json"),
+    shipped!("replica-query-blocks-replay", "hand-over.json"),
     shipped!("stale-statistics", "runbook.json"),
     shipped!("storage-full", "hand-over.json"),
     shipped!("temp-file-spill", "runbook.json"),

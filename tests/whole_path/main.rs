@@ -13,3 +13,4 @@ mod demo;
 mod fault;
 mod keys;
 mod suite;
+mod trial;

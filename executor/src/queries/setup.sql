@@ -31,10 +31,20 @@ REVOKE ALL ON countersign.executed_steps FROM PUBLIC;
 GRANT USAGE ON SCHEMA countersign TO "countersign_executor";
 GRANT SELECT, INSERT ON countersign.executed_steps TO "countersign_executor";
 
--- Only for runbooks that change a role (connection-saturation: ALTER ROLE … CONNECTION LIMIT).
+-- What only some runbooks need; `permissions` of each says which. Leave out what you do not use.
+--
+-- connection-saturation, lock-manager-contention, memory-pressure, temp-file-spill change a role.
 -- Up to PostgreSQL 15 that takes CREATEROLE, which reaches every role but superusers and can hand out the predefined
--- ones, so that the role is nearly a superuser. Leave it out if you do not use such runbooks.
+-- ones, so that the role is nearly a superuser.
 --   ALTER ROLE "countersign_executor" CREATEROLE;
 -- From PostgreSQL 16 CREATEROLE alone reaches only roles that the executor has ADMIN OPTION on; give it those, one by one:
 --   ALTER ROLE "countersign_executor" CREATEROLE;
 --   GRANT some_application TO "countersign_executor" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
+-- temp-file-spill, from PostgreSQL 15:
+--   GRANT SET ON PARAMETER temp_file_limit TO "countersign_executor";
+-- stale-statistics, autovacuum-behind, transaction-id-wraparound, invalid-index work on a table as its owner's role, which
+-- may then do all that the owner may; from PostgreSQL 17 the first three do with less:
+--   GRANT some_owner TO "countersign_executor";
+--   GRANT pg_maintain TO "countersign_executor";
+-- inactive-replication-slot (on RDS: GRANT rds_replication):
+--   ALTER ROLE "countersign_executor" REPLICATION;

@@ -8,7 +8,7 @@ use tokio::sync::broadcast::Receiver;
 
 use super::approver::{Answer, ask};
 use super::binaries::Binaries;
-use super::identities::{APPROVER, Identities, run};
+use super::identities::{Identities, run};
 use super::story::Story;
 use crate::progress::Progress;
 
@@ -17,6 +17,8 @@ pub(super) struct Approving<'a> {
     pub binaries: &'a Binaries,
     pub identities: &'a Identities,
     pub gate_url: &'a str,
+    /// Whose key signs.
+    pub approver: &'a str,
     pub unattended: bool,
 }
 
@@ -36,15 +38,14 @@ impl Approving<'_> {
             }
         };
         story.mark("decided");
-        let key = &self.identities.approver_key;
         let mut command = Command::new(&self.binaries.approval_gate);
         match answer {
             Answer::Yes => command.args(["approve", &request.request_id, "--yes"]),
             Answer::No => command.args(["reject", &request.request_id, "--reason", "refused in the demo"]),
         };
         command
-            .args(["--gate", self.gate_url, "--approver", APPROVER, "--key"])
-            .arg(key);
+            .args(["--gate", self.gate_url, "--approver", self.approver, "--key"])
+            .arg(self.identities.key_of(self.approver));
         run(&mut command).await.context("the decision did not reach the gate")?;
         story.say(match answer {
             Answer::Yes => "signed with the demo's key by `approval-gate approve`",
@@ -55,10 +56,12 @@ impl Approving<'_> {
 
     fn command_line(&self, request: &RequestTicket) -> String {
         let gate = self.binaries.approval_gate.display();
-        let key = self.identities.approver_key.display();
+        let key = self.identities.key_of(self.approver);
         format!(
-            "{gate} approve {} --gate {} --key {key}",
-            request.request_id, self.gate_url
+            "{gate} approve {} --gate {} --key {}",
+            request.request_id,
+            self.gate_url,
+            key.display()
         )
     }
 }

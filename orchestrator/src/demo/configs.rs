@@ -12,12 +12,14 @@ use super::roles::{EXECUTOR, OBSERVER};
 
 pub(super) const TARGET: &str = "orders";
 pub(super) const CLUSTER_LABEL: &str = "orders-demo";
-const ENVIRONMENT: &str = "demo";
+pub(super) const ENVIRONMENT: &str = "demo";
 const GATE: &str = "gate-1";
 const EXECUTOR_ID: &str = "executor-1";
 
 pub(super) struct Configs {
     folder: PathBuf,
+    /// Laid over the shipped catalog.
+    catalog: Option<PathBuf>,
     system_identifier: String,
     pub gate: PathBuf,
     pub executor: PathBuf,
@@ -28,13 +30,19 @@ pub(super) struct Configs {
 
 impl Configs {
     /// Writes the secrets and the gate's file; the others need the gate's address.
-    pub async fn write(folder: &Path, database: &Database, identities: &Identities) -> Result<Self> {
+    pub async fn write(
+        folder: &Path,
+        database: &Database,
+        identities: &Identities,
+        catalog: Option<&Path>,
+    ) -> Result<Self> {
         let system_identifier = database
             .ask("SELECT system_identifier FROM pg_control_system()")
             .await?;
         let alert_bearer = random_word();
         let configs = Self {
             folder: folder.to_owned(),
+            catalog: catalog.map(Path::to_owned),
             system_identifier,
             gate: folder.join("approval-gate.toml"),
             executor: folder.join("executor.toml"),
@@ -89,9 +97,17 @@ impl Configs {
         write(&self.orchestrator, &text)
     }
 
+    pub fn system_identifier(&self) -> &str {
+        &self.system_identifier
+    }
+
+    /// The catalog and the target, of which all three say the same.
     fn target(&self, more: &str) -> String {
+        let catalog = self.catalog.as_ref();
+        let catalog = catalog.map(|dir| format!("[catalog]\ndir = '{}'\n\n", dir.display()));
         format!(
-            "[[targets]]\nname = '{TARGET}'\nenvironment = '{ENVIRONMENT}'\nsystem_identifier = '{}'\ndatabase = '{DATABASE}'\n{more}",
+            "{}[[targets]]\nname = '{TARGET}'\nenvironment = '{ENVIRONMENT}'\nsystem_identifier = '{}'\ndatabase = '{DATABASE}'\n{more}",
+            catalog.unwrap_or_default(),
             self.system_identifier
         )
     }

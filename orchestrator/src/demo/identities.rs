@@ -12,7 +12,7 @@ use super::binaries::Binaries;
 pub(super) const APPROVER: &str = "you";
 
 pub(super) struct Identities {
-    pub approver_key: PathBuf,
+    keys: PathBuf,
     pub admin_public: String,
     pub gate_key: PathBuf,
     pub gate_public: String,
@@ -21,22 +21,24 @@ pub(super) struct Identities {
 }
 
 impl Identities {
-    pub async fn make(folder: &Path, binaries: &Binaries) -> Result<Self> {
+    /// Makes the keys; each of the people may approve.
+    pub async fn make(folder: &Path, binaries: &Binaries, people: &[&str]) -> Result<Self> {
         let keys = folder.join("keys");
         std::fs::create_dir(&keys)?;
         std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o700))?;
-        let approver_key = make_key(&keys, "approver").await?;
         let admin_key = make_key(&keys, "administrator").await?;
         let gate_key = make_key(&keys, "gate").await?;
 
         let proposal = keys.join("approvers.proposal.json");
         let approvers = folder.join("approvers.json");
-        let addition = format!("{APPROVER}={}", approver_key.with_extension("pub").display());
         let gate = &binaries.approval_gate;
-        run(Command::new(gate)
-            .args(["approvers", "propose", "--valid-days", "1", "--add", &addition, "--out"])
-            .arg(&proposal))
-        .await?;
+        let mut propose = Command::new(gate);
+        propose.args(["approvers", "propose", "--valid-days", "1"]);
+        for person in people {
+            let key = make_key(&keys, &key_name(person)).await?;
+            propose.args(["--add", &format!("{person}={}", key.with_extension("pub").display())]);
+        }
+        run(propose.arg("--out").arg(&proposal)).await?;
         run(Command::new(gate)
             .args(["approvers", "sign"])
             .arg(&proposal)
@@ -48,11 +50,20 @@ impl Identities {
         Ok(Self {
             admin_public: public_half(&admin_key)?,
             gate_public: public_half(&gate_key)?,
-            approver_key,
+            keys,
             gate_key,
             approvers,
         })
     }
+
+    /// Where the private key of somebody who may approve lies.
+    pub fn key_of(&self, person: &str) -> PathBuf {
+        self.keys.join(key_name(person))
+    }
+}
+
+fn key_name(person: &str) -> String {
+    format!("approver-{person}")
 }
 
 async fn make_key(keys: &Path, name: &str) -> Result<PathBuf> {

@@ -15,6 +15,7 @@ mod server_binaries;
 mod services;
 mod session;
 mod story;
+pub(crate) mod trial;
 mod user;
 mod webhook;
 
@@ -107,17 +108,22 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<ExitCode> {
     {
         story.say("the orchestrator did not stop in time");
     }
-    children.stop_all().await;
-    story.say("everything that was started has ended");
-    if args.keep {
-        story.say(&format!("the working folder is kept: {}", folder.keep().display()));
-    } else if let Err(error) = folder.close() {
-        story.say(&format!("the working folder could not be removed: {error}"));
-    }
+    wind_up(&story, children, folder, args.keep).await;
     match played {
         Ok(report) => report.print(args.json),
         Err(error) if args.json => report::print_failure(&args.incident, &format!("{error:#}"), &story),
         Err(_) => Ok(ExitCode::Failed),
+    }
+}
+
+/// Ends what was started, and takes the working folder away.
+async fn wind_up(story: &Story, mut children: Children, folder: tempfile::TempDir, keep: bool) {
+    children.stop_all().await;
+    story.say("everything that was started has ended");
+    if keep {
+        story.say(&format!("the working folder is kept: {}", folder.keep().display()));
+    } else if let Err(error) = folder.close() {
+        story.say(&format!("the working folder could not be removed: {error}"));
     }
 }
 

@@ -16,7 +16,7 @@ use super::children::Children;
 use super::configs::Configs;
 use super::database::Database;
 use super::faults::{Fault, Scenario, bystanders, still_there, wait_for_symptom};
-use super::identities::Identities;
+use super::identities::{APPROVER, Identities};
 use super::report::{Asked, Report};
 use super::server_binaries::ServerBinaries;
 use super::session::{Identity, Session};
@@ -89,8 +89,8 @@ impl Stage<'_> {
             database.port
         ));
 
-        let identities = Identities::make(self.folder, self.binaries).await?;
-        let configs = Configs::write(self.folder, &database, &identities).await?;
+        let identities = Identities::make(self.folder, self.binaries, &[APPROVER]).await?;
+        let configs = Configs::write(self.folder, &database, &identities, None).await?;
         let gate_url = services::start_gate(self.folder, self.binaries, &configs, children).await?;
         configs.write_executor(&identities, &gate_url)?;
         services::start_executor(self.folder, self.binaries, &configs, &gate_url, children)?;
@@ -138,6 +138,7 @@ impl Stage<'_> {
                         binaries: self.binaries,
                         identities,
                         gate_url,
+                        approver: APPROVER,
                         unattended: self.args.yes,
                     };
                     approving

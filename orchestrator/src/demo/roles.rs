@@ -36,14 +36,20 @@ pub(super) async fn set_up_shop(database: &mut Database) -> Result<()> {
 
 /// The roles of our own servers, with no more than this incident's runbook needs.
 pub(super) async fn set_up_products(database: &mut Database, binaries: &Binaries, scenario: Scenario) -> Result<()> {
-    for (program, role) in [(&binaries.postgres_readonly, OBSERVER), (&binaries.executor, EXECUTOR)] {
-        database.run_script(&setup_sql(program, role).await?).await?;
-        database.let_in(role).await?;
-    }
+    set_up_servers(database, binaries).await?;
     match scenario {
         Scenario::ConnectionSaturation => let_executor_limit_reports(database).await,
         Scenario::IdleInTransactionBlocker | Scenario::DdlLockQueue => Ok(()),
     }
+}
+
+/// The observer's and the executor's roles, with what every runbook needs.
+pub(super) async fn set_up_servers(database: &mut Database, binaries: &Binaries) -> Result<()> {
+    for (program, role) in [(&binaries.postgres_readonly, OBSERVER), (&binaries.executor, EXECUTOR)] {
+        database.run_script(&setup_sql(program, role).await?).await?;
+        database.let_in(role).await?;
+    }
+    Ok(())
 }
 
 /// What setup-sql prints as a comment: it is for runbooks that change a role alone.

@@ -1,0 +1,2 @@
+-- What the runbook's permissions ask for: to change another role's CONNECTION LIMIT.
+ALTER ROLE countersign_executor CREATEROLE;

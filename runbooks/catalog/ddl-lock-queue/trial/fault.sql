@@ -1,0 +1,2 @@
+-- Who deploys may act as the tables' owner.
+GRANT migrator TO shop;

@@ -1,0 +1,2 @@
+SET ROLE migrator;
+ALTER TABLE public.orders ADD COLUMN note text;

@@ -1,0 +1,1 @@
+UPDATE public.orders SET touched = touched + 1 WHERE id = 1;

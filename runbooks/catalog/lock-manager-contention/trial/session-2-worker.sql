@@ -1,0 +1,32 @@
+-- A pool's connection: it works for two seconds, and is replaced by a new one. Who is not let in again stays away.
+\set turn 'CALL public.work_for(2);'
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
+:turn \connect
