@@ -72,6 +72,9 @@ fn plan(policy: &Policy, now: Timestamp) -> Plan {
     for number in queries..STATEMENTS {
         let mut further = first.clone();
         further["id"] = json!(format!("again_{number}"));
+        // No two are the same: each statement is looked at once.
+        let query = further["query"].as_str().unwrap();
+        further["query"] = json!(format!("{query} AND {number} > 0"));
         prechecks.push(further);
     }
     let entry = folder.path().join("connection-saturation");

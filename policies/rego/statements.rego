@@ -8,8 +8,30 @@ check_proven(check) if {
 	reading_proven(check.sql)
 }
 
-# Reads the catalog and changes nothing.
-reading_proven(sql) if select_proven(sql, reading_names)
+# Reads the catalog and changes nothing. Each statement is looked at once, however often it is asked about; one that is missing
+# from the set is not proven.
+reading_proven(sql) if sql in readings
+
+readings contains sql if {
+	some sql in statements_that_read
+	select_proven(sql, reading_names)
+}
+
+statements_that_read contains check.sql if {
+	some list in [input.prechecks, input.stop_if, input.blast_radius, input.verification.collateral]
+	is_array(list)
+	some check in list
+}
+
+statements_that_read contains input.verification.sql
+
+statements_that_read contains check.sql if {
+	is_array(input.steps)
+	some step in input.steps
+	some list in [step.asserts, step.rollback.asserts]
+	is_array(list)
+	some check in list
+}
 
 # A plan has dozens of these. What must be the same in all of them is compared as one; the rest is looked at here.
 select_proven(sql, functions) if {

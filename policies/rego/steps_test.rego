@@ -58,6 +58,10 @@ test_a_way_back_signals_nobody if {
 
 test_a_list_of_a_step_that_is_no_list_is_refused if {
 	refused(step_of(blocker, {"asserts": {"only": blocker.steps[0].asserts[0]}}))
+	every odd in [null, "", 0] {
+		refused(step_of(blocker, {"asserts": odd}))
+		refused(step_of(blocker, {"rollback": {"asserts": odd}}))
+	}
 	way_back := saturation.steps[0].rollback
 	refused(step_of(saturation, {"rollback": {"asserts": {"only": way_back.asserts[0]}}}))
 	refused(step_of(saturation, {"rollback": {"actions": {"only": way_back.actions[0]}}}))
