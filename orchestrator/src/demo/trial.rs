@@ -35,6 +35,8 @@ const SECOND: &str = "second";
 const OBSERVER: &str = "postgres-readonly";
 const APPROVE_WITHIN_S: i64 = 600;
 const EXECUTE_WITHIN_S: i64 = 900;
+/// Of an answer, for whoever has to point into it.
+const SHOWN_CHARS: usize = 2000;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// How long one look at a session that may be waiting for another takes.
 const ONE_LOOK: Duration = Duration::from_secs(1);
@@ -250,6 +252,10 @@ impl Course<'_> {
         );
 
         let evidence = self.evidence(&config, &toolbelt).await?;
+        for piece in &evidence {
+            let answer = kit::text::clean(&piece.result.to_string(), SHOWN_CHARS);
+            story.show(&format!("{}        {} says {answer}", piece.id, piece.tool));
+        }
         let plan = self.plan(&evidence, configs.system_identifier())?;
         let approving = [APPROVER, SECOND].map(|approver| Approving {
             binaries: self.binaries,
@@ -455,7 +461,7 @@ impl Place {
                             "nothing in {id} stands at `{pointer}` where {}; `{}` says {}",
                             Value::Object(r#where.clone()),
                             piece.tool,
-                            kit::text::clean(&piece.result.to_string(), 2000)
+                            kit::text::clean(&piece.result.to_string(), SHOWN_CHARS)
                         )
                     })?,
                 })
