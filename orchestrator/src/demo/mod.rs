@@ -16,6 +16,7 @@ mod services;
 mod session;
 mod story;
 pub(crate) mod trial;
+mod trial_file;
 mod user;
 mod webhook;
 

@@ -10,9 +10,8 @@ use chrono::Utc;
 use clap::Args;
 use kit::ExitCode;
 use rand::RngCore;
-use runbooks::{Catalog, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use runbooks::{Catalog, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
+use serde_json::Value;
 
 use super::approving::{Approving, show_plan};
 use super::binaries::Binaries;
@@ -24,6 +23,7 @@ use super::roles::{self, SHOP};
 use super::server_binaries::ServerBinaries;
 use super::session::Session;
 use super::story::Story;
+use super::trial_file::{Question, SHOWN_CHARS, Trial};
 use super::{services, wind_up};
 use crate::config::Config;
 use crate::gate::{Gate, Standing, Token};
@@ -35,8 +35,6 @@ const SECOND: &str = "second";
 const OBSERVER: &str = "postgres-readonly";
 const APPROVE_WITHIN_S: i64 = 600;
 const EXECUTE_WITHIN_S: i64 = 900;
-/// Of an answer, for whoever has to point into it.
-const SHOWN_CHARS: usize = 2000;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// How long one look at a session that may be waiting for another takes.
 const ONE_LOOK: Duration = Duration::from_secs(1);
@@ -59,47 +57,6 @@ pub struct TrialArgs {
     /// Keep the working folder with configurations, keys, journals and logs
     #[arg(long)]
     keep: bool,
-}
-
-/// `trial/trial.json`: what is asked of the broken database, and where the runbook's values are in the answers.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Trial {
-    /// Of the server, as `max_connections=40`.
-    #[serde(default)]
-    settings: Vec<String>,
-    /// How many sessions run a session's file, by its stem, where it is not one.
-    #[serde(default)]
-    copies: BTreeMap<String, usize>,
-    /// How long the fault stands before it is looked at.
-    #[serde(default)]
-    settle_s: u64,
-    evidence: Vec<Question>,
-    parameters: BTreeMap<String, Place>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Question {
-    id: String,
-    tool: String,
-    #[serde(default)]
-    arguments: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-enum Place {
-    Evidence {
-        evidence: String,
-        /// `*` stands for the item of a list that has the members of `where`.
-        pointer: String,
-        #[serde(default)]
-        r#where: Map<String, Value>,
-    },
-    Literal {
-        literal: Value,
-    },
 }
 
 /// Tries one runbook; everything that was started is ended again, however it goes.
@@ -436,74 +393,5 @@ async fn says_true(database: &Database, query: &str, within: Duration) -> Result
             return Ok(false);
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
-    }
-}
-
-impl Place {
-    fn value(&self, evidence: &[Evidence]) -> Result<DraftValue> {
-        match self {
-            Self::Literal { literal } => Ok(DraftValue::Literal {
-                literal: literal.clone(),
-            }),
-            Self::Evidence {
-                evidence: id,
-                pointer,
-                r#where,
-            } => {
-                let piece = evidence.iter().find(|piece| piece.id == *id);
-                let piece = piece.with_context(|| format!("there is no evidence `{id}`"))?;
-                let parts: Vec<&str> = pointer.split('/').skip(1).collect();
-                let found = place(&piece.result, &parts, String::new(), r#where);
-                Ok(DraftValue::Evidence {
-                    evidence: id.clone(),
-                    pointer: found.with_context(|| {
-                        format!(
-                            "nothing in {id} stands at `{pointer}` where {}; `{}` says {}",
-                            Value::Object(r#where.clone()),
-                            piece.tool,
-                            kit::text::clean(&piece.result.to_string(), SHOWN_CHARS)
-                        )
-                    })?,
-                })
-            }
-        }
-    }
-}
-
-/// Returns the first place that a pointer with stars means: the last star's item must have these members.
-fn place(value: &Value, parts: &[&str], path: String, wanted: &Map<String, Value>) -> Option<String> {
-    let Some((part, rest)) = parts.split_first() else {
-        return Some(path);
-    };
-    if *part != "*" {
-        return place(value.get(*part)?, rest, format!("{path}/{part}"), wanted);
-    }
-    let is_last = !rest.contains(&"*");
-    let has = |item: &Value| wanted.iter().all(|(name, value)| item.get(name) == Some(value));
-    let mut items = value.as_array()?.iter().enumerate();
-    items.find_map(|(at, item)| (!is_last || has(item)).then(|| place(item, rest, format!("{path}/{at}"), wanted))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_star_is_the_item_that_has_the_members() {
-        let result =
-            json!({"trees": [{"waiters": []}, {"waiters": [{"pid": 1, "role": "a"}, {"pid": 2, "role": "b"}]}]});
-        let at = |pointer: &str, role: &str| {
-            let parts: Vec<&str> = pointer.split('/').skip(1).collect();
-            let wanted = Map::from_iter([("role".to_owned(), json!(role))]);
-            place(&result, &parts, String::new(), &wanted)
-        };
-        assert_eq!(
-            at("/trees/*/waiters/*/pid", "b").as_deref(),
-            Some("/trees/1/waiters/1/pid")
-        );
-        assert_eq!(at("/trees/*/waiters/*/pid", "c"), None);
-        assert_eq!(at("/trees/*/absent", "b"), None);
     }
 }
