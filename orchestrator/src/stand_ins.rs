@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use kit::{
-    CallContext, CancellationToken, NoInput, ResourceBody, ResourceEntry, Resources, ServeArgs, Server, ServerInfo,
-    Tool, ToolError,
+    CallContext, CancellationToken, ResourceBody, ResourceEntry, Resources, ServeArgs, Server, ServerInfo, Tool,
+    ToolError,
 };
 use runbooks::Digest;
 use schemars::JsonSchema;
@@ -81,6 +81,12 @@ impl StandIns {
             .tool::<Overview>()
             .tool::<BlockingTree>()
             .tool::<Sessions>()
+            .tool::<VacuumHorizon>()
+            .tool::<TableHealth>()
+            .tool::<IndexHealth>()
+            .tool::<Replication>()
+            .tool::<Storage>()
+            .tool::<Settings>()
             .tool::<Query>();
         let observer_url = serve(server, &stop).await;
         Self {
@@ -229,6 +235,13 @@ impl Resources<Gate> for Approvals {
 }
 
 /// A tool of the observer that takes no arguments.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    #[serde(default, rename = "order_by")]
+    _by: Option<String>,
+}
+
 macro_rules! look {
     ($tool:ident, $name:literal, $answer:expr) => {
         struct $tool;
@@ -236,13 +249,13 @@ macro_rules! look {
         #[async_trait]
         impl Tool for $tool {
             type State = Observer;
-            type Input = NoInput;
+            type Input = Order;
             type Output = Anything;
             const NAME: &'static str = $name;
             const TITLE: &'static str = $name;
             const DESCRIPTION: &'static str = "A stand-in.";
 
-            async fn call(observer: &Observer, _: NoInput, _: &CallContext) -> Result<Anything, ToolError> {
+            async fn call(observer: &Observer, _: Order, _: &CallContext) -> Result<Anything, ToolError> {
                 let answer: fn(Observer) -> Value = $answer;
                 Ok(anything(answer(*observer)))
             }
@@ -256,7 +269,7 @@ look!(Overview, "overview", |observer| {
     } else {
         "7400000000000000001"
     };
-    json!({"taken_at": "2026-11-23 10:01:00.5+00", "system_identifier": system, "database": "orders"})
+    json!({"taken_at": "2026-11-23 10:01:00.5+00", "system_identifier": system, "database": "orders", "risks": []})
 });
 look!(BlockingTree, "blocking_tree", |observer| {
     if observer == Observer::Healthy {
@@ -271,6 +284,24 @@ look!(Sessions, "sessions", |_| {
     let connections = json!({"max_connections": 100, "used": 10, "used_pct": 10.0, "by_state": {}, "groups": []});
     json!({"taken_at": "2026-11-23 10:01:00.5+00", "total": 0, "truncated": false, "sessions": [], "connections": connections})
 });
+
+look!(
+    VacuumHorizon,
+    "vacuum_horizon",
+    |_| json!({"holders": [], "tables": []})
+);
+look!(TableHealth, "table_health", |_| json!({"tables": [], "running": []}));
+look!(IndexHealth, "index_health", |_| {
+    json!({"invalid": {"total": 0, "rows": []}, "seq_scanned_tables": {"total": 0, "rows": []}})
+});
+look!(Replication, "replication", |_| json!({"slots": [], "findings": []}));
+look!(
+    Storage,
+    "storage",
+    |_| json!({"temp_directory": {"files": 0, "bytes": 0}})
+);
+
+look!(Settings, "settings", |_| { json!({"findings": []}) });
 
 struct Query;
 

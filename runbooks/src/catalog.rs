@@ -27,6 +27,8 @@ macro_rules! shipped {
 
 /// What ships inside the binary.
 const SHIPPED: &[Shipped] = &[
+    shipped!("active-blocker", "hand-over.json"),
+    shipped!("advisory-lock-holder", "hand-over.json"),
     shipped!("authentication-failure", "hand-over.json"),
     shipped!("autovacuum-behind", "runbook.json"),
     shipped!("backup-failure", "hand-over.json"),
@@ -47,9 +49,11 @@ const SHIPPED: &[Shipped] = &[
     shipped!("memory-pressure", "runbook.json"),
     shipped!("missing-index", "hand-over.json"),
     shipped!("pending-maintenance", "hand-over.json"),
+    shipped!("prepared-transaction", "hand-over.json"),
     shipped!("replica-query-blocks-replay", "hand-over.json"),
     shipped!("stale-statistics", "runbook.json"),
     shipped!("storage-full", "hand-over.json"),
+    shipped!("synchronous-standby", "hand-over.json"),
     shipped!("temp-file-spill", "runbook.json"),
     shipped!("transaction-id-wraparound", "runbook.json"),
 ];

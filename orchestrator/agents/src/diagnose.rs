@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use incident::{Author, Diagnosis, DiagnosisError, Findings, Rejection};
+use incident::{Author, Diagnosis, DiagnosisError, Findings, Hypothesis, MAX_HYPOTHESES, Rejection};
 use model::Model;
 use runbooks::Evidence;
 
@@ -76,6 +76,14 @@ pub fn diagnose(evidence: &[Evidence]) -> Result<Diagnosis, DiagnosisError> {
         hypotheses.extend(answer);
     }
     hypotheses.sort_by_key(|hypothesis| Reverse(hypothesis.confidence_pct));
+    // One cause may be found on two ways; the surer one speaks for it.
+    let mut named = Vec::new();
+    hypotheses.retain(|hypothesis: &Hypothesis| {
+        let first = !named.contains(&hypothesis.root_cause);
+        named.push(hypothesis.root_cause);
+        first
+    });
+    hypotheses.truncate(MAX_HYPOTHESES);
     Diagnosis::admit(
         Findings {
             author: Author::Offline,
@@ -109,7 +117,10 @@ mod tests {
         assert_eq!(blocker.get("pid"), Some(&json!(501)));
         // The others are told why not.
         let ruled_out: Vec<RootCause> = diagnosis.findings().rejected.iter().map(|r| r.root_cause).collect();
-        assert_eq!(ruled_out, [RootCause::DdlLockQueue, RootCause::ConnectionSaturation]);
+        assert_eq!(
+            ruled_out.get(..2),
+            Some(&[RootCause::DdlLockQueue, RootCause::ConnectionSaturation][..])
+        );
     }
 
     #[test]
@@ -169,27 +180,43 @@ mod tests {
 
     #[test]
     fn nothing_is_healthy_while_something_is_blocked() {
-        // An active blocker: no runbook of ours, and no reason to call it well.
         let mut evidence = healthy();
         evidence.push(record(
             "E9",
             "blocking_tree",
-            blocking_tree("session", Some("active"), 30.0, 2),
-        ));
-        assert_eq!(best(&evidence), RootCause::Unexplained);
-        // A prepared transaction: there is no session to end.
-        let mut evidence = healthy();
-        evidence.push(record(
-            "E9",
-            "blocking_tree",
-            blocking_tree("prepared_transaction", None, 30.0, 2),
+            blocking_tree("session", Some("disabled"), 30.0, 2),
         ));
         assert_eq!(best(&evidence), RootCause::Unexplained);
     }
 
     #[test]
+    fn the_root_may_be_at_work_hold_an_advisory_lock_or_be_no_session_at_all() {
+        let with = |kind: &str, state: Option<&str>, locktype: &str| {
+            let mut tree = blocking_tree(kind, state, 30.0, 2);
+            *tree.pointer_mut("/trees/0/root").unwrap().get_mut("holds").unwrap() = json!([{"locktype": locktype}]);
+            let mut evidence = healthy();
+            evidence.push(record("E9", "blocking_tree", tree));
+            best(&evidence)
+        };
+        assert_eq!(
+            with("session", Some("active"), "transactionid"),
+            RootCause::ActiveBlocker
+        );
+        assert_eq!(with("session", Some("idle"), "advisory"), RootCause::AdvisoryLockHolder);
+        assert_eq!(
+            with("session", Some("idle in transaction"), "advisory"),
+            RootCause::IdleInTransactionBlocker
+        );
+        assert_eq!(
+            with("prepared_transaction", None, "transactionid"),
+            RootCause::PreparedTransaction
+        );
+    }
+
+    #[test]
     fn what_was_not_seen_is_not_called_healthy() {
-        for tool in ["blocking_tree", "sessions"] {
+        let tools = healthy().into_iter().map(|piece| piece.tool);
+        for tool in tools.collect::<Vec<_>>().iter().map(String::as_str) {
             assert_eq!(best(&without(healthy(), tool)), RootCause::Unexplained, "{tool}");
         }
         // A server that does not say which schema changes wait has not said that none does.

@@ -20,10 +20,22 @@ pub enum NoPlan {
     NothingToDo,
     #[error("no root cause was found that a runbook could answer")]
     Unexplained,
-    #[error("no runbook answers `{0}`")]
-    NoRunbook(RootCause),
+    #[error("no runbook answers `{cause}`{}", .hand_over.as_ref().map(|to| format!(": {}", to.why)).unwrap_or_default())]
+    NoRunbook {
+        cause: RootCause,
+        /// What the catalog says of it.
+        hand_over: Option<Box<HandingOver>>,
+    },
     #[error("no runbook for `{cause}` can be filled from the evidence: {reasons}")]
     CannotFill { cause: RootCause, reasons: String },
+}
+
+/// Why the company's catalog leaves a cause to people, to whom, and what they look at first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandingOver {
+    pub why: String,
+    pub to: String,
+    pub look_at: Vec<String>,
 }
 
 /// Chooses for the best hypothesis: of the runbooks that can be filled, the one with the lowest risk.
@@ -32,14 +44,25 @@ pub fn choose(diagnosis: &Diagnosis, catalog: &Catalog, evidence: &[Evidence]) -
     match best.root_cause {
         RootCause::NoDatabaseAction => return Err(NoPlan::NothingToDo),
         RootCause::Unexplained => return Err(NoPlan::Unexplained),
-        RootCause::IdleInTransactionBlocker | RootCause::DdlLockQueue | RootCause::ConnectionSaturation => {}
+        _ => {}
     }
     let mut candidates: Vec<&Runbook> = catalog
         .iter()
         .filter(|runbook| runbook.document().root_cause == best.root_cause.as_str())
         .collect();
     if candidates.is_empty() {
-        return Err(NoPlan::NoRunbook(best.root_cause));
+        let mut entries = catalog.hand_overs().map(runbooks::HandOver::document);
+        let entry = entries.find(|entry| entry.root_cause == best.root_cause.as_str());
+        return Err(NoPlan::NoRunbook {
+            cause: best.root_cause,
+            hand_over: entry.map(|entry| {
+                Box::new(HandingOver {
+                    why: entry.why_no_action.clone(),
+                    to: entry.hand_over_to.clone(),
+                    look_at: entry.look_at.clone(),
+                })
+            }),
+        });
     }
     candidates.sort_by_key(|runbook| (risk_rank(runbook), runbook.document().id.clone()));
 

@@ -20,7 +20,7 @@ pub(crate) fn healthy() -> Vec<Evidence> {
         record(
             "E1",
             "overview",
-            json!({"system_identifier": "7400000000000000001", "database": "orders"}),
+            json!({"system_identifier": "7400000000000000001", "database": "orders", "in_recovery": false, "risks": []}),
         ),
         record(
             "E2",
@@ -28,7 +28,33 @@ pub(crate) fn healthy() -> Vec<Evidence> {
             json!({"waiters_total": 0, "truncated": false, "trees": [], "ddl_queues": []}),
         ),
         record("E4", "sessions", sessions(10, &web)),
+        record("E5", "vacuum_horizon", json!({"holders": [], "tables": []})),
+        tables("E6", "dead_tuples", &json!([])),
+        tables("E7", "modified", &json!([])),
+        record(
+            "E8",
+            "index_health",
+            json!({"invalid": {"total": 0, "rows": []}, "seq_scanned_tables": {"total": 0, "rows": []}}),
+        ),
+        record("E10", "replication", json!({"slots": [], "findings": []})),
+        record("E12", "settings", json!({"findings": []})),
+        record("E11", "storage", json!({"temp_directory": {"files": 0, "bytes": 0}})),
     ]
+}
+
+/// What `table_health` says of these tables in this order.
+pub(crate) fn tables(id: &str, order_by: &str, tables: &Value) -> Evidence {
+    let at = Timestamp::from_unix(1_795_000_000);
+    let result = json!({"tables": tables, "running": []});
+    Evidence::record(
+        id,
+        "postgres-readonly",
+        "table_health",
+        json!({"order_by": order_by}),
+        at,
+        result,
+    )
+    .unwrap()
 }
 
 pub(crate) fn idle_blocker() -> Vec<Evidence> {
@@ -83,7 +109,7 @@ pub(crate) fn blocking_tree(kind: &str, state: Option<&str>, state_age_s: f64, w
         .collect();
     let root = json!({"pid": if kind == "session" { json!(501) } else { Value::Null }, "backend_start": "2026-11-23 10:00:00.125+00",
                       "xact_start": "2026-11-23 10:00:05.125+00", "state": state, "state_age_s": state_age_s, "usename": "app",
-                      "application_name": "checkout", "kind": kind});
+                      "application_name": "checkout", "kind": kind, "holds": []});
     let tree = json!({"root": root, "waiters": waiting, "waiters_count": waiters, "victims_count": waiters});
     json!({"waiters_total": waiters, "truncated": false, "trees": [tree], "ddl_queues": []})
 }

@@ -29,6 +29,58 @@ pub struct Thresholds {
     pub hoarder_oldest_idle_s: i64,
     /// When this share of the used connections waits for locks, saturation is the symptom of the blocker.
     pub saturation_by_locks_pct: f64,
+    /// A module that is less sure than a coin has ruled its cause out.
+    pub likely_pct: u8,
+    /// GitLab's and CloudNativePG's alerts on a transaction that is open for so long, whatever it does.
+    pub old_transaction_s: i64,
+    /// A holder of the vacuum horizon that is younger is a transaction of the day's work.
+    pub holder_min_s: i64,
+    /// One that does nothing for longer has forgotten its transaction; a client's round trip takes no seconds.
+    pub holder_forgotten_s: i64,
+    /// It has held back so many transactions at least; a busy server makes as many in a second.
+    pub holder_min_xids: i64,
+    /// So many dead rows of a table are more than HOT pruning and a snapshot of the day's work leave.
+    pub kept_dead_rows: i64,
+    /// Dead rows that are ordinary: autovacuum comes once a minute (`autovacuum_naptime`) and takes its time.
+    pub dead_rows: i64,
+    /// The same where autovacuum will not come. It is also the least that the runbook vacuums for.
+    pub dead_rows_left_alone: i64,
+    /// awesome-prometheus-alerts: more than 10 % dead rows; twice `autovacuum_vacuum_scale_factor` is beyond its reach.
+    pub dead_pct: f64,
+    /// More dead than alive: each scan reads at least twice what it needs.
+    pub mostly_dead_pct: f64,
+    /// Smaller tables have the same plan whatever their statistics say.
+    pub stale_min_rows: i64,
+    /// Twice `autovacuum_analyze_scale_factor`, 10 %.
+    pub stale_changed_pct: f64,
+    /// A wrong estimate of this size is one that changes join orders.
+    pub misjudged_rows_factor: f64,
+    /// Of an OLTP database, a statement this long is one that people notice.
+    pub slow_statement_s: i64,
+    /// A statement that runs for less is gone before anybody could do something about it.
+    pub min_statement_s: i64,
+    /// `autovacuum_freeze_max_age` and the table's own: from here on a vacuum is forced.
+    pub forced_vacuum_pct: f64,
+    /// The documentation's warnings start at 40 million left; AWS acts at 1 of 2.1 billion.
+    pub near_wraparound_pct: f64,
+    /// Two segments of WAL: a consumer that reconnects leaves that much.
+    pub slot_keeps_bytes: i64,
+    /// As of `postgres-readonly`'s own warning, 1 GiB, which is PostgreSQL's default `max_wal_size`.
+    pub slot_keeps_much_bytes: i64,
+    /// Reads of a whole table that are a habit and not a report.
+    pub seq_scans: i64,
+    /// Rows of a table that is worth an index; the same as `index_health` tells of.
+    pub scanned_rows: f64,
+    /// Temporary files that lie there at once; work_mem is 4 MB.
+    pub temp_bytes_now: i64,
+    /// As of `postgres-readonly`'s own limit.
+    pub temp_bytes_many: i64,
+    /// So many at the same wait are a crowd, if they are half of those at work.
+    pub crowd: usize,
+    /// awesome-prometheus-alerts: PostgresqlHighRateOfDeadlocks above 5 in a minute.
+    pub deadlocks_per_min: f64,
+    /// How sure a storm of deadlocks makes.
+    pub storm_pct: u8,
     /// Two hypotheses this close cannot be told apart, and the reviewer says so.
     pub indistinct_pct: u8,
     /// Evidence older than this when the plan is made may describe another world. Our first sweep takes about a second.
@@ -47,6 +99,32 @@ pub const THRESHOLDS: Thresholds = Thresholds {
     hoarder_idle_pct: 80.0,
     hoarder_oldest_idle_s: 5,
     saturation_by_locks_pct: 40.0,
+    likely_pct: 50,
+    old_transaction_s: 300,
+    holder_min_s: 3,
+    holder_forgotten_s: 10,
+    holder_min_xids: 100,
+    kept_dead_rows: 250,
+    dead_rows: 10_000,
+    dead_rows_left_alone: 1_000,
+    dead_pct: 20.0,
+    mostly_dead_pct: 50.0,
+    stale_min_rows: 10_000,
+    stale_changed_pct: 20.0,
+    misjudged_rows_factor: 3.0,
+    slow_statement_s: 2,
+    min_statement_s: 1,
+    forced_vacuum_pct: 100.0,
+    near_wraparound_pct: 40.0,
+    slot_keeps_bytes: 32 << 20,
+    slot_keeps_much_bytes: 1 << 30,
+    seq_scans: 20,
+    scanned_rows: 10_000.0,
+    temp_bytes_now: 64 << 20,
+    temp_bytes_many: 1 << 30,
+    crowd: 2,
+    deadlocks_per_min: 5.0,
+    storm_pct: 65,
     indistinct_pct: 15,
     stale_evidence_s: 60,
 };

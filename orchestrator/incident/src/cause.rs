@@ -14,8 +14,60 @@ pub enum RootCause {
     IdleInTransactionBlocker,
     /// A DDL statement waits behind a long transaction, and everyone else queues behind the DDL.
     DdlLockQueue,
+    /// A session that is at work holds locks that others wait for.
+    ActiveBlocker,
+    /// A session outside any transaction holds an advisory lock that others wait for.
+    AdvisoryLockHolder,
+    /// A prepared transaction that nobody ends holds locks, or rows back from vacuum.
+    PreparedTransaction,
     /// One client holds so many sessions that the server has few or none left.
     ConnectionSaturation,
+    /// An old transaction or snapshot keeps vacuum from removing dead rows.
+    LongTransactionHoldsXmin,
+    /// A replication slot that nobody reads keeps WAL.
+    InactiveReplicationSlot,
+    /// Commits wait for a synchronous standby that does not answer.
+    SynchronousStandbyMissing,
+    /// A query on a standby holds replay back.
+    ReplicaQueryBlocksReplay,
+    /// Dead rows pile up in a table because autovacuum does not come, or not fast enough.
+    AutovacuumBehind,
+    /// A table changed much since it was analyzed: the planner guesses.
+    StaleStatistics,
+    /// Transaction or multixact ids grow old towards a forced stop.
+    TransactionIdWraparound,
+    /// An index was left invalid: written to and never read.
+    InvalidIndex,
+    /// Statements read a large table for want of an index.
+    MissingIndex,
+    /// A statement writes temporary files until space runs out.
+    TempFileSpill,
+    /// A statement or a role takes more memory than the server has.
+    MemoryPressure,
+    /// Statements wait for the disk, and one of them keeps it busy.
+    IoSaturation,
+    /// So many sessions take so many locks that they wait for the lock tables themselves.
+    LockManagerContention,
+    /// The disk is nearly full.
+    StorageNearlyFull,
+    /// WAL outgrows its bound, and checkpoints come too often.
+    CheckpointStorm,
+    /// Transactions take locks in opposite orders, and the server ends them.
+    DeadlockStorm,
+    /// A key is running out of numbers.
+    IntegerKeyExhaustion,
+    /// Archiving or backups fail.
+    BackupFailure,
+    /// Data on disk is damaged.
+    Corruption,
+    /// Clients are refused for their credentials.
+    AuthenticationFailure,
+    /// The server failed over or restarted without a plan.
+    UnplannedFailover,
+    /// The instance's burst or capacity limit is reached.
+    CapacityCeiling,
+    /// A parameter, maintenance or certificate waits to be applied.
+    PendingMaintenance,
     /// The evidence shows a healthy database: the cause lies elsewhere, or is over.
     NoDatabaseAction,
     /// Something is wrong, or could not be seen, and no cause fits: a human is needed.
@@ -27,10 +79,36 @@ pub enum RootCause {
 pub struct UnknownCause(String);
 
 impl RootCause {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 31] = [
         Self::IdleInTransactionBlocker,
         Self::DdlLockQueue,
+        Self::ActiveBlocker,
+        Self::AdvisoryLockHolder,
+        Self::PreparedTransaction,
         Self::ConnectionSaturation,
+        Self::LongTransactionHoldsXmin,
+        Self::InactiveReplicationSlot,
+        Self::SynchronousStandbyMissing,
+        Self::ReplicaQueryBlocksReplay,
+        Self::AutovacuumBehind,
+        Self::StaleStatistics,
+        Self::TransactionIdWraparound,
+        Self::InvalidIndex,
+        Self::MissingIndex,
+        Self::TempFileSpill,
+        Self::MemoryPressure,
+        Self::IoSaturation,
+        Self::LockManagerContention,
+        Self::StorageNearlyFull,
+        Self::CheckpointStorm,
+        Self::DeadlockStorm,
+        Self::IntegerKeyExhaustion,
+        Self::BackupFailure,
+        Self::Corruption,
+        Self::AuthenticationFailure,
+        Self::UnplannedFailover,
+        Self::CapacityCeiling,
+        Self::PendingMaintenance,
         Self::NoDatabaseAction,
         Self::Unexplained,
     ];
@@ -40,7 +118,33 @@ impl RootCause {
         match self {
             Self::IdleInTransactionBlocker => "idle_in_transaction_blocker",
             Self::DdlLockQueue => "ddl_lock_queue",
+            Self::ActiveBlocker => "active_blocker",
+            Self::AdvisoryLockHolder => "advisory_lock_holder",
+            Self::PreparedTransaction => "prepared_transaction",
             Self::ConnectionSaturation => "connection_saturation",
+            Self::LongTransactionHoldsXmin => "long_transaction_holds_xmin",
+            Self::InactiveReplicationSlot => "inactive_replication_slot",
+            Self::SynchronousStandbyMissing => "synchronous_standby_missing",
+            Self::ReplicaQueryBlocksReplay => "replica_query_blocks_replay",
+            Self::AutovacuumBehind => "autovacuum_behind",
+            Self::StaleStatistics => "stale_statistics",
+            Self::TransactionIdWraparound => "transaction_id_wraparound",
+            Self::InvalidIndex => "invalid_index",
+            Self::MissingIndex => "missing_index",
+            Self::TempFileSpill => "temp_file_spill",
+            Self::MemoryPressure => "memory_pressure",
+            Self::IoSaturation => "io_saturation",
+            Self::LockManagerContention => "lock_manager_contention",
+            Self::StorageNearlyFull => "storage_nearly_full",
+            Self::CheckpointStorm => "checkpoint_storm",
+            Self::DeadlockStorm => "deadlock_storm",
+            Self::IntegerKeyExhaustion => "integer_key_exhaustion",
+            Self::BackupFailure => "backup_failure",
+            Self::Corruption => "corruption",
+            Self::AuthenticationFailure => "authentication_failure",
+            Self::UnplannedFailover => "unplanned_failover",
+            Self::CapacityCeiling => "capacity_ceiling",
+            Self::PendingMaintenance => "pending_maintenance",
             Self::NoDatabaseAction => "no_database_action",
             Self::Unexplained => "unexplained",
         }

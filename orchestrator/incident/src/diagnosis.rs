@@ -9,7 +9,8 @@ use thiserror::Error;
 
 use crate::cause::RootCause;
 
-const MAX_HYPOTHESES: usize = 8;
+/// More than so many are no diagnosis.
+pub const MAX_HYPOTHESES: usize = 8;
 const MAX_TEXT_BYTES: usize = 4_000;
 
 /// A diagnosis as its author wrote it: data, not yet held against the evidence.

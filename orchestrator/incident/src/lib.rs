@@ -13,7 +13,9 @@ mod state;
 pub use alert::{Alert, AlertFamily, AlertStatus, Episode, Source};
 pub use alertmanager::{Delivery, DeliveryError, MAX_ALERTS, RefusedAlert, parse_alertmanager};
 pub use cause::{RootCause, UnknownCause};
-pub use diagnosis::{Author, Diagnosis, DiagnosisError, EvidencePointer, Findings, Hypothesis, Rejection, Signal};
+pub use diagnosis::{
+    Author, Diagnosis, DiagnosisError, EvidencePointer, Findings, Hypothesis, MAX_HYPOTHESES, Rejection, Signal,
+};
 pub use event::{
     Approval, Event, EvidenceNote, ExecutionResult, ExecutionTicket, HandOverReason, MissingEvidence, PlanRecord,
     RefusedBy, RequestTicket,

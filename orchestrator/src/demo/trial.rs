@@ -1,5 +1,5 @@
 //! A trial of one runbook: a private PostgreSQL, the fault that the runbook's author describes, and the real way to the
-//! repair, from evidence to the executor. Only the diagnosis is left out: the author says which runbook answers.
+//! repair, from evidence to the executor. The author says which runbook answers, or the diagnosis has to find it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,6 +54,9 @@ pub struct TrialArgs {
     /// Approve without asking
     #[arg(long)]
     yes: bool,
+    /// Let the diagnosis find the cause, the runbook and its values; fails if it comes to another runbook
+    #[arg(long)]
+    diagnosed: bool,
     /// Keep the working folder with configurations, keys, journals and logs
     #[arg(long)]
     keep: bool,
@@ -208,12 +211,11 @@ impl Course<'_> {
             "the fault does not show: recovered.sql says true before anything was done"
         );
 
-        let evidence = self.evidence(&config, &toolbelt).await?;
-        for piece in &evidence {
-            let answer = kit::text::clean(&piece.result.to_string(), SHOWN_CHARS);
-            story.show(&format!("{}        {} says {answer}", piece.id, piece.tool));
-        }
-        let plan = self.plan(&evidence, configs.system_identifier())?;
+        let (evidence, draft) = match self.args.diagnosed {
+            true => self.diagnosed(story, &config, &toolbelt).await?,
+            false => self.told(story, &config, &toolbelt).await?,
+        };
+        let plan = self.plan(&draft, &evidence, configs.system_identifier())?;
         let approving = [APPROVER, SECOND].map(|approver| Approving {
             binaries: self.binaries,
             identities: &identities,
@@ -263,6 +265,61 @@ impl Course<'_> {
         Ok(held)
     }
 
+    /// What the author asks for, and where the author says that the values are.
+    async fn told(&self, story: &Story, config: &Config, toolbelt: &Toolbelt) -> Result<(Vec<Evidence>, PlanDraft)> {
+        let evidence = self.evidence(config, toolbelt).await?;
+        for piece in &evidence {
+            let answer = kit::text::clean(&piece.result.to_string(), SHOWN_CHARS);
+            story.show(&format!("{}        {} says {answer}", piece.id, piece.tool));
+        }
+        let runbook = self.catalog.get(&self.args.id).context("the runbook is gone")?;
+        let mut parameters = BTreeMap::new();
+        for (name, place) in &self.trial.parameters {
+            let value = place.value(&evidence).with_context(|| format!("parameter `{name}`"))?;
+            parameters.insert(name.clone(), value);
+        }
+        let draft = PlanDraft {
+            runbook: self.args.id.clone(),
+            version: runbook.document().version,
+            parameters,
+        };
+        Ok((evidence, draft))
+    }
+
+    /// What the first sweep of every incident shows, and what the diagnosis makes of it.
+    async fn diagnosed(
+        &self,
+        story: &Story,
+        config: &Config,
+        toolbelt: &Toolbelt,
+    ) -> Result<(Vec<Evidence>, PlanDraft)> {
+        let target = config.targets.first().context("the configuration has no target")?;
+        let within = Duration::from_secs(u64::from(config.orchestrator.observe_within_s));
+        let taken = toolbelt.take(target, &agents::first_sweep(), within, 1).await;
+        let diagnosis = agents::diagnose(&taken.evidence)?;
+        for hypothesis in &diagnosis.findings().hypotheses {
+            story.say(&format!(
+                "diagnosis: `{}`, {} %",
+                hypothesis.root_cause, hypothesis.confidence_pct
+            ));
+            for signal in &hypothesis.signals_for {
+                story.show(&format!(
+                    "{}        {}",
+                    signal.evidence,
+                    kit::text::clean(&signal.says, SHOWN_CHARS)
+                ));
+            }
+        }
+        let choice = agents::choose(&diagnosis, self.catalog, &taken.evidence)?;
+        ensure!(
+            choice.draft.runbook == self.args.id,
+            "the diagnosis leads to `{}`, not to `{}`",
+            choice.draft.runbook,
+            self.args.id
+        );
+        Ok((taken.evidence, choice.draft))
+    }
+
     async fn evidence(&self, config: &Config, toolbelt: &Toolbelt) -> Result<Vec<Evidence>> {
         let target = config.targets.first().context("the configuration has no target")?;
         let mut evidence = Vec::new();
@@ -276,18 +333,7 @@ impl Course<'_> {
         Ok(evidence)
     }
 
-    fn plan(&self, evidence: &[Evidence], system_identifier: &str) -> Result<Plan> {
-        let runbook = self.catalog.get(&self.args.id).context("the runbook is gone")?;
-        let mut parameters = BTreeMap::new();
-        for (name, place) in &self.trial.parameters {
-            let value = place.value(evidence).with_context(|| format!("parameter `{name}`"))?;
-            parameters.insert(name.clone(), value);
-        }
-        let draft = PlanDraft {
-            runbook: self.args.id.clone(),
-            version: runbook.document().version,
-            parameters,
-        };
+    fn plan(&self, draft: &PlanDraft, evidence: &[Evidence], system_identifier: &str) -> Result<Plan> {
         let now = Timestamp::from(Utc::now());
         let mut nonce = [0_u8; 16];
         rand::rng().fill_bytes(&mut nonce);
@@ -306,7 +352,7 @@ impl Course<'_> {
             expires_at: now.plus_s(EXECUTE_WITHIN_S),
             nonce: hex::encode(nonce),
         };
-        Ok(Plan::fill(&draft, self.catalog, evidence, context)?)
+        Ok(Plan::fill(draft, self.catalog, evidence, context)?)
     }
 }
 

@@ -67,14 +67,21 @@ fn hand_over(why: &NoPlan, diagnosis: &Diagnosis) -> Halt {
     let reason = match why {
         NoPlan::NothingToDo => HandOverReason::NoDatabaseAction,
         NoPlan::Unexplained => HandOverReason::Unexplained,
-        NoPlan::NoRunbook(_) | NoPlan::CannotFill { .. } => HandOverReason::NoRunbook,
+        NoPlan::NoRunbook { .. } | NoPlan::CannotFill { .. } => HandOverReason::NoRunbook,
     };
     let best = diagnosis.best();
-    let look_at = best
+    let mut look_at: Vec<String> = best
         .signals_for
         .iter()
         .map(|signal| format!("{} ({})", signal.says, signal.evidence))
         .collect();
+    if let NoPlan::NoRunbook {
+        hand_over: Some(entry), ..
+    } = why
+    {
+        look_at.push(format!("who decides: {}", entry.to));
+        look_at.extend(entry.look_at.iter().cloned());
+    }
     Halt::HandOver {
         reason,
         message: format!("{why}. {}", best.explanation),

@@ -15,6 +15,9 @@ pub(crate) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Option<H
         telemetry.ddl.as_ref()?,
         telemetry.connections.as_ref()?,
     );
+    if !telemetry.unseen().is_empty() {
+        return None;
+    }
     let usage = &connections.value;
     let nothing_waits =
         blocking.value.waiters_total == 0 && blocking.value.trees.is_empty() && ddl.value.ddl_queues.is_empty();

@@ -4,9 +4,19 @@ mod connection_saturation;
 mod ddl_lock_queue;
 mod healthy;
 mod idle_in_transaction_blocker;
+mod inactive_slot;
+mod indexes;
+mod lock_roots;
+mod long_transaction;
+mod reported;
+mod tables;
 mod unexplained;
+mod waits;
+mod wraparound;
 
-use incident::{Hypothesis, RootCause, Signal};
+use std::collections::BTreeMap;
+
+use incident::{EvidencePointer, Hypothesis, RootCause, Signal};
 
 use crate::telemetry::Telemetry;
 use crate::thresholds::Thresholds;
@@ -28,13 +38,74 @@ pub(crate) enum Assessment {
     },
 }
 
-/// Asks every module that has a runbook to lead to.
+/// Asks every module.
 pub(crate) fn assess_all(telemetry: &Telemetry, thresholds: &Thresholds) -> Vec<Assessment> {
-    vec![
-        idle_in_transaction_blocker::assess(telemetry, thresholds),
-        ddl_lock_queue::assess(telemetry, thresholds),
-        connection_saturation::assess(telemetry, thresholds),
-    ]
+    let modules = [
+        idle_in_transaction_blocker::assess,
+        ddl_lock_queue::assess,
+        connection_saturation::assess,
+        lock_roots::assess_active,
+        lock_roots::assess_advisory,
+        lock_roots::assess_prepared,
+        long_transaction::assess,
+        inactive_slot::assess,
+        tables::assess_dead_rows,
+        tables::assess_statistics,
+        wraparound::assess,
+        indexes::assess_invalid,
+        indexes::assess_missing,
+        waits::assess_temp_files,
+        waits::assess_io,
+        waits::assess_lock_manager,
+        waits::assess_memory,
+    ];
+    let mut assessments: Vec<Assessment> = modules.iter().map(|assess| assess(telemetry, thresholds)).collect();
+    assessments.extend(reported::assess(telemetry, thresholds));
+    assessments
+}
+
+/// What a module found, before it is said. Below the threshold it is a rejection with its reasons.
+pub(super) struct Case<'a> {
+    pub cause: RootCause,
+    /// The evidence that the objects stand in.
+    pub evidence: &'a str,
+    pub confidence_pct: u8,
+    pub explanation: String,
+    pub signals_for: Vec<Signal>,
+    pub signals_against: Vec<Signal>,
+    /// The object's part in it, and where it stands.
+    pub object: Option<(&'static str, String)>,
+}
+
+impl Case<'_> {
+    pub fn weigh(self, thresholds: &Thresholds) -> Assessment {
+        if self.confidence_pct < thresholds.likely_pct {
+            let because = self.signals_for.into_iter().chain(self.signals_against).collect();
+            return Assessment::Ruled {
+                out: self.cause,
+                because,
+            };
+        }
+        let evidence = self.evidence.to_owned();
+        let objects = self
+            .object
+            .map(|(part, pointer)| (part.to_owned(), EvidencePointer { evidence, pointer }));
+        Assessment::Likely(Box::new(Hypothesis {
+            root_cause: self.cause,
+            confidence_pct: self.confidence_pct,
+            explanation: self.explanation,
+            signals_for: self.signals_for,
+            signals_against: self.signals_against,
+            objects: BTreeMap::from_iter(objects),
+        }))
+    }
+}
+
+fn ruled(out: RootCause, evidence: &str, says: impl Into<String>) -> Assessment {
+    Assessment::Ruled {
+        out,
+        because: vec![signal(evidence, says)],
+    }
 }
 
 /// An observation on one piece of evidence.
