@@ -57,6 +57,13 @@ enum Command {
         #[command(subcommand)]
         what: Incidents,
     },
+    /// Write an incident as a case for `eval`
+    Record {
+        #[command(flatten)]
+        config: ConfigArg,
+        #[command(flatten)]
+        what: commands::RecordArgs,
+    },
     /// Print an incident's post-mortem
     Postmortem {
         #[command(flatten)]
@@ -72,6 +79,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Break a private PostgreSQL as a runbook's author says, and let the runbook repair it, with you as the approver
     Trial(demo::trial::TrialArgs),
+    /// Break a private PostgreSQL in each way that a folder describes, and see whether the diagnosis finds the cause
+    Rehearse(demo::rehearsal::RehearseArgs),
+    /// Replay recorded incidents through the diagnosis, and compare with what was right
+    Eval(commands::EvalArgs),
 }
 
 #[derive(Args)]
@@ -116,14 +127,21 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::Trial(args) = cli.command {
         return demo::trial::run(&args).await;
     }
+    if let Command::Rehearse(args) = cli.command {
+        return demo::rehearsal::run(&args).await;
+    }
+    if let Command::Eval(args) = cli.command {
+        return commands::eval(&args);
+    }
     kit::logging::init("orchestrator", cli.log_format);
     let file = match &cli.command {
         Command::Serve { config, .. }
         | Command::Run { config, .. }
         | Command::Incidents { config, .. }
         | Command::Postmortem { config, .. }
+        | Command::Record { config, .. }
         | Command::Doctor { config } => &config.config,
-        Command::Demo(_) | Command::Trial(_) => return Ok(ExitCode::Usage),
+        Command::Demo(_) | Command::Trial(_) | Command::Rehearse(_) | Command::Eval(_) => return Ok(ExitCode::Usage),
     };
     let config = match Config::load(file) {
         Ok(config) => config,
@@ -147,9 +165,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             what: Incidents::Show { id, json },
             ..
         } => commands::show(&config.orchestrator.state_dir, &id, json),
+        Command::Record { what, .. } => commands::record(&config.orchestrator.state_dir, &what),
         Command::Postmortem { id, .. } => commands::postmortem(&config.orchestrator.state_dir, &id),
         Command::Doctor { .. } => commands::doctor(&config).await,
-        Command::Demo(_) | Command::Trial(_) => Ok(ExitCode::Usage),
+        Command::Demo(_) | Command::Trial(_) | Command::Rehearse(_) | Command::Eval(_) => Ok(ExitCode::Usage),
     }
 }
 

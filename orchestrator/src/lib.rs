@@ -6,6 +6,7 @@ pub mod cli;
 mod commands;
 mod config;
 mod demo;
+mod eval;
 mod gate;
 mod intake;
 mod pipeline;

@@ -240,6 +240,10 @@ impl Resources<Gate> for Approvals {
 struct Order {
     #[serde(default, rename = "order_by")]
     _by: Option<String>,
+    #[serde(default, rename = "include_background")]
+    _background: Option<bool>,
+    #[serde(default, rename = "max_rows")]
+    _rows: Option<u32>,
 }
 
 macro_rules! look {

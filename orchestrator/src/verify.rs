@@ -95,7 +95,7 @@ impl Pipeline {
     /// The root cause that a fresh look finds, for the post-mortem: the next incident may stand behind this one.
     async fn diagnose_again(&self, target: &TargetSection) -> Option<String> {
         let deadline = Duration::from_secs(u64::from(self.config.orchestrator.observe_within_s));
-        let taken = self.toolbelt.take(target, &agents::first_sweep(), deadline, 1).await;
+        let taken = self.toolbelt.look(target, deadline).await;
         let diagnosis = agents::diagnose(&taken.evidence).ok()?;
         Some(diagnosis.best().root_cause.to_string())
     }

@@ -248,7 +248,8 @@ mod tests {
         let hoarder = saturated().into_iter().find(|piece| piece.tool == "sessions").unwrap();
         evidence.push(record("E9", "sessions", hoarder.result));
         let diagnosis = diagnose(&evidence).unwrap();
-        let causes: Vec<RootCause> = diagnosis.findings().hypotheses.iter().map(|h| h.root_cause).collect();
+        let mut causes: Vec<RootCause> = diagnosis.findings().hypotheses.iter().map(|h| h.root_cause).collect();
+        causes.sort();
         assert_eq!(
             causes,
             [RootCause::IdleInTransactionBlocker, RootCause::ConnectionSaturation]

@@ -16,5 +16,5 @@ pub use by_model::{ModelDiagnosisError, diagnose_with};
 pub use diagnose::{Diagnostician, Fallback, diagnose};
 pub use plan::{Choice, NoPlan, choose};
 pub use quote::quote;
-pub use sweep::{Probe, first_sweep};
+pub use sweep::{Probe, Round, first_sweep, second_look};
 pub use thresholds::{THRESHOLDS, Thresholds};

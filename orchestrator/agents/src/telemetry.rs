@@ -14,6 +14,8 @@ pub(crate) struct Telemetry {
     pub ddl: Option<Seen<DdlQueues>>,
     pub connections: Option<Seen<ConnectionUse>>,
     pub sessions: Option<Seen<Vec<Session>>>,
+    /// All looks at the sessions, the newest last.
+    pub samples: Vec<Seen<Vec<Session>>>,
     pub horizon: Option<Seen<Horizon>>,
     pub by_dead_rows: Option<Seen<Tables>>,
     pub by_changes: Option<Seen<Tables>>,
@@ -22,6 +24,8 @@ pub(crate) struct Telemetry {
     pub storage: Option<Seen<Storage>>,
     pub settings: Option<Seen<Settings>>,
     pub overview: Option<Seen<Overview>>,
+    /// The first of several, for what counters rose by meanwhile.
+    pub overview_before: Option<Seen<Overview>>,
 }
 
 /// A reading and the evidence it was read from.
@@ -118,6 +122,13 @@ struct Sessions {
 
 #[derive(Deserialize, Clone)]
 pub(crate) struct Session {
+    pub pid: i64,
+    #[serde(default)]
+    pub leader_pid: Option<i64>,
+    #[serde(default)]
+    pub backend_type: Option<String>,
+    #[serde(default)]
+    pub datname: Option<String>,
     #[serde(default)]
     pub usename: Option<String>,
     #[serde(default)]
@@ -126,6 +137,10 @@ pub(crate) struct Session {
     pub state: Option<String>,
     #[serde(default)]
     pub query_age_s: Option<f64>,
+    #[serde(default)]
+    pub xact_age_s: Option<f64>,
+    #[serde(default)]
+    pub xmin_age: Option<i64>,
     #[serde(default)]
     pub wait_event_type: Option<String>,
     #[serde(default)]
@@ -142,7 +157,10 @@ pub(crate) struct Horizon {
 pub(crate) struct Holder {
     pub kind: String,
     #[serde(default)]
-    pub holds_horizon: bool,
+    holds_horizon: bool,
+    /// `tables`, or only the `catalogs`.
+    #[serde(default)]
+    holds: Option<String>,
     #[serde(default)]
     pub pid: Option<i64>,
     #[serde(default)]
@@ -156,6 +174,9 @@ pub(crate) struct Holder {
     #[serde(default)]
     pub state: Option<String>,
     pub xmin_age: i64,
+    /// When it began; a timestamp as the server writes all of them.
+    #[serde(default)]
+    pub since: Option<String>,
     #[serde(default)]
     pub age_s: Option<f64>,
 }
@@ -198,6 +219,18 @@ pub(crate) struct Table {
     pub n_dead_tup: i64,
     pub dead_pct: f64,
     pub n_mod_since_analyze: i64,
+    #[serde(default)]
+    pub last_vacuum: Option<String>,
+    #[serde(default)]
+    pub last_autovacuum: Option<String>,
+    #[serde(default)]
+    pub autovacuum: Option<TableAutovacuum>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct TableAutovacuum {
+    /// It comes at so many dead rows.
+    pub vacuum_at_dead_tup: i64,
 }
 
 #[derive(Deserialize)]
@@ -207,6 +240,8 @@ pub(crate) struct Finding {
 
 #[derive(Deserialize)]
 pub(crate) struct Indexes {
+    #[serde(default)]
+    pub foreign_keys_without_index: Rows<ForeignKey>,
     pub invalid: Rows<InvalidIndex>,
     pub seq_scanned_tables: Rows<ScannedTable>,
     #[serde(default)]
@@ -218,6 +253,12 @@ pub(crate) struct Rows<T> {
     pub rows: Vec<T>,
 }
 
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self { rows: Vec::new() }
+    }
+}
+
 #[derive(Deserialize)]
 pub(crate) struct InvalidIndex {
     pub schema: String,
@@ -225,6 +266,18 @@ pub(crate) struct InvalidIndex {
     pub table: String,
     #[serde(default)]
     pub build_phase: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ForeignKey {
+    pub schema: String,
+    pub table: String,
+    pub columns: Vec<String>,
+    pub referenced: String,
+    #[serde(default)]
+    pub referenced_deletes: i64,
+    #[serde(default)]
+    pub referenced_updates: i64,
 }
 
 #[derive(Deserialize)]
@@ -251,8 +304,97 @@ pub(crate) struct Suggestion {
 
 #[derive(Deserialize)]
 pub(crate) struct Replication {
+    #[serde(default)]
+    pub wal: Option<Wal>,
     pub slots: Vec<Slot>,
     pub findings: Vec<Risk>,
+}
+
+/// What ALTER ROLE and ALTER DATABASE say.
+#[derive(Deserialize)]
+struct Override {
+    #[serde(default)]
+    database: Option<String>,
+    #[serde(default)]
+    role: Option<String>,
+    name: String,
+    value: String,
+}
+
+/// A setting that is not as PostgreSQL comes; its value is in its unit.
+#[derive(Deserialize)]
+struct Deviating {
+    name: String,
+    #[serde(default)]
+    value: Option<String>,
+    #[serde(default)]
+    unit: Option<String>,
+}
+
+impl Settings {
+    /// What a sort or a hash of this role in this database may take, before hash_mem_multiplier.
+    pub fn work_mem_bytes(&self, role: Option<&str>, database: Option<&str>) -> i64 {
+        const DEFAULT: i64 = 4 << 20;
+        let fits = |own: &Override| {
+            own.name == "work_mem"
+                && own.role.as_deref().is_none_or(|of| Some(of) == role)
+                && own.database.as_deref().is_none_or(|of| Some(of) == database)
+        };
+        // A role's word in a database goes before a role's, and that before a database's.
+        let own = self.overrides.iter().filter(|own| fits(own));
+        let nearest = own.max_by_key(|own| (own.role.is_some(), own.database.is_some()));
+        let own = nearest.and_then(|own| bytes(&own.value, "kB"));
+        own.or_else(|| self.deviating_bytes("work_mem")).unwrap_or(DEFAULT)
+    }
+
+    pub fn shared_buffers_bytes(&self) -> i64 {
+        const DEFAULT: i64 = 128 << 20;
+        self.deviating_bytes("shared_buffers").unwrap_or(DEFAULT)
+    }
+
+    fn deviating_bytes(&self, name: &str) -> Option<i64> {
+        let setting = self.deviating.iter().find(|setting| setting.name == name)?;
+        bytes(setting.value.as_deref()?, setting.unit.as_deref().unwrap_or("kB"))
+    }
+}
+
+/// A size as PostgreSQL writes it: `64MB`, or a number in the setting's own unit, as `8kB`.
+fn bytes(text: &str, own_unit: &str) -> Option<i64> {
+    let (number, unit) = split(text);
+    let number = number.parse::<i64>().ok()?;
+    if !unit.is_empty() {
+        return number.checked_mul(unit_bytes(unit)?);
+    }
+    let (times, unit) = split(own_unit);
+    let times = if times.is_empty() {
+        1
+    } else {
+        times.parse::<i64>().ok()?
+    };
+    number.checked_mul(times)?.checked_mul(unit_bytes(unit)?)
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    (digits.trim_end(), text.get(digits.len()..).unwrap_or(""))
+}
+
+fn unit_bytes(unit: &str) -> Option<i64> {
+    match unit {
+        "B" => Some(1),
+        "kB" => Some(1 << 10),
+        "MB" => Some(1 << 20),
+        "GB" => Some(1 << 30),
+        "TB" => Some(1 << 40),
+        _ => None,
+    }
+}
+
+/// Since the server's statistics began.
+#[derive(Deserialize)]
+pub(crate) struct Wal {
+    #[serde(default)]
+    pub bytes_per_s: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -272,11 +414,25 @@ pub(crate) struct Storage {
     /// Absent where the role may not list it.
     #[serde(default)]
     pub temp_directory: Option<Directory>,
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
+}
+
+impl Storage {
+    /// `max_wal_size`, which the server gives as `1GB`.
+    pub fn max_wal_bytes(&self) -> Option<i64> {
+        bytes(self.settings.get("max_wal_size")?, "MB")
+    }
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Settings {
-    pub findings: Vec<Risk>,
+    #[serde(default)]
+    pub pending_restart: Vec<String>,
+    #[serde(default)]
+    overrides: Vec<Override>,
+    #[serde(default)]
+    deviating: Vec<Deviating>,
 }
 
 #[derive(Deserialize)]
@@ -287,9 +443,25 @@ pub(crate) struct Directory {
 
 #[derive(Deserialize)]
 pub(crate) struct Overview {
+    /// The role that looks: our own.
+    #[serde(default)]
+    pub current_role: Option<String>,
+    #[serde(default)]
+    pub databases: Vec<DatabaseCounters>,
+    /// What our role may not see.
+    #[serde(default)]
+    pub hidden: Vec<String>,
     #[serde(default)]
     pub in_recovery: bool,
     pub risks: Vec<Risk>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DatabaseCounters {
+    #[serde(default)]
+    pub deadlocks: i64,
+    #[serde(default)]
+    pub temp_bytes: i64,
 }
 
 /// What a server itself found wrong.
@@ -306,7 +478,9 @@ pub(crate) struct Risk {
 pub(crate) struct ConnectionUse {
     pub max_connections: i64,
     pub used: i64,
-    pub used_pct: f64,
+    /// Kept for superusers.
+    #[serde(default)]
+    pub reserved: i64,
     #[serde(default)]
     pub by_state: BTreeMap<String, i64>,
     pub groups: Vec<Client>,
@@ -349,6 +523,12 @@ impl Telemetry {
             ddl: read_tool(evidence, "blocking_tree"),
             connections,
             sessions,
+            samples: read_all::<Sessions>(evidence, "sessions")
+                .map(|seen| Seen {
+                    id: seen.id,
+                    value: seen.value.sessions,
+                })
+                .collect(),
             horizon: read_tool(evidence, "vacuum_horizon"),
             by_dead_rows: tables_by(BY_DEAD_ROWS),
             by_changes: tables_by(BY_CHANGES),
@@ -357,24 +537,56 @@ impl Telemetry {
             storage: read_tool(evidence, "storage"),
             settings: read_tool(evidence, "settings"),
             overview: read_tool(evidence, "overview"),
+            overview_before: {
+                let mut all: Vec<Seen<Overview>> = read_all(evidence, "overview").collect();
+                (all.len() > 1).then(|| all.swap_remove(0))
+            },
         }
     }
 
-    /// Statements at work now, on their own for at least so long, that wait for no lock: who could be busy with something.
+    /// Statements of clients at work now for at least so long, that wait for no lock: who could be busy with something.
     pub fn at_work(&self, min_age_s: i64) -> Option<Seen<Vec<(usize, Session)>>> {
         let seen = self.sessions.as_ref()?;
-        let at_work = |session: &&Session| {
-            session.state.as_deref() == Some("active")
-                && session.wait_event_type.as_deref() != Some("Lock")
-                && session.query_age_s.is_some_and(|age| whole_s(age) >= min_age_s)
-        };
         let sessions = seen.value.iter().enumerate();
+        let old_enough =
+            |session: &Session| session.query_age_s.is_some_and(|age| whole_s(age) >= min_age_s) && session.is_client();
         Some(Seen {
             id: seen.id.clone(),
             value: sessions
-                .filter(|(_, session)| at_work(session))
+                .filter(|(_, session)| self.is_at_work(session) && old_enough(session))
                 .map(|(at, session)| (at, session.clone()))
                 .collect(),
+        })
+    }
+
+    /// At work on the data: neither waiting for a lock nor one of our own looks. Parallel workers count.
+    pub fn is_at_work(&self, session: &Session) -> bool {
+        let own = self
+            .overview
+            .as_ref()
+            .and_then(|overview| overview.value.current_role.as_ref());
+        session.state.as_deref() == Some("active")
+            && session.wait_event_type.as_deref() != Some("Lock")
+            && (session.is_client() || session.leader_pid.is_some())
+            && !(own.is_some() && session.usename.as_ref() == own)
+    }
+
+    /// By how much a counter of the databases rose between the first look and the last.
+    pub fn rose(&self, counter: impl Fn(&DatabaseCounters) -> i64) -> Option<i64> {
+        let (before, after) = (self.overview_before.as_ref()?, self.overview.as_ref()?);
+        let sum = |overview: &Overview| overview.databases.iter().map(&counter).sum::<i64>();
+        Some(sum(&after.value).saturating_sub(sum(&before.value)))
+    }
+
+    /// What is wrong with a standby and is the fault of none of its sessions: no cause has a word for it.
+    pub fn standby_troubles(&self) -> impl Iterator<Item = (&str, &Risk)> {
+        const CODES: [&str; 3] = ["replay_paused", "no_wal_receiver", "replication_lag"];
+        let replication = self.replication.iter();
+        replication.flat_map(|seen| {
+            let findings = seen.value.findings.iter();
+            findings
+                .filter(|finding| finding.severity != "info" && CODES.contains(&finding.code.as_str()))
+                .map(|finding| (seen.id.as_str(), finding))
         })
     }
 
@@ -398,6 +610,42 @@ impl Telemetry {
     }
 }
 
+impl ConnectionUse {
+    /// Of what ordinary clients may have, the share that is taken.
+    pub fn used_pct(&self) -> f64 {
+        percent_of(self.used, self.max_connections.saturating_sub(self.reserved))
+    }
+}
+
+/// Counts are far below 2^52.
+#[expect(clippy::cast_precision_loss, reason = "the error is far below a percent")]
+pub(crate) fn percent_of(part: i64, whole: i64) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}
+
+impl Session {
+    /// A client's own process. Where a role may not see the kind, it is one.
+    pub fn is_client(&self) -> bool {
+        self.backend_type.as_deref().is_none_or(|kind| kind == "client backend")
+    }
+
+    pub fn is_replay_in_conflict(&self) -> bool {
+        self.backend_type.as_deref() == Some("startup")
+            && (self.wait_event_type.as_deref() == Some("Lock")
+                || self
+                    .wait_event
+                    .as_deref()
+                    .is_some_and(|event| event.starts_with("RecoveryConflict") || event == "BufferPin"))
+    }
+}
+
+impl Holder {
+    /// Whether it is the oldest that keeps dead rows of tables from vacuum.
+    pub fn holds_tables_back(&self) -> bool {
+        self.holds_horizon && self.holds.as_deref() != Some("catalogs")
+    }
+}
+
 impl Table {
     pub fn has(&self, code: &str) -> bool {
         self.findings.iter().any(|finding| finding.code == code)
@@ -409,6 +657,13 @@ impl Table {
 
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.schema, self.table)
+    }
+
+    /// Whether a vacuum came while this held rows back, and left dead ones behind.
+    pub fn was_vacuumed_in_vain(&self, holder: &Holder) -> bool {
+        let last = self.last_vacuum.as_ref().max(self.last_autovacuum.as_ref());
+        let came_later = matches!((last, &holder.since), (Some(last), Some(since)) if last > since);
+        came_later && self.has("vacuum_ineffective")
     }
 }
 
@@ -490,6 +745,19 @@ fn read_tool<T: DeserializeOwned>(evidence: &[Evidence], tool: &str) -> Option<S
     read_where(evidence, tool, |_| true)
 }
 
+/// Every answer of the tool, oldest first.
+fn read_all<T: DeserializeOwned>(evidence: &[Evidence], tool: &str) -> impl Iterator<Item = Seen<T>> {
+    let of_tool = evidence
+        .iter()
+        .filter(move |piece| piece.server == POSTGRES && piece.tool == tool);
+    of_tool.filter_map(|piece| {
+        Some(Seen {
+            id: piece.id.clone(),
+            value: T::deserialize(&piece.result).ok()?,
+        })
+    })
+}
+
 fn read_where<T: DeserializeOwned>(
     evidence: &[Evidence],
     tool: &str,
@@ -504,4 +772,55 @@ fn read_where<T: DeserializeOwned>(
         id: piece.id.clone(),
         value,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_roles_own_work_mem_goes_before_the_databases_and_that_before_the_servers() {
+        let settings = Settings::deserialize(json!({
+            "deviating": [{"name": "work_mem", "value": "16384", "unit": "kB"}, {"name": "shared_buffers", "value": "1024", "unit": "8kB"}],
+            "overrides": [
+                {"database": "orders", "role": null, "name": "work_mem", "value": "1GB"},
+                {"database": null, "role": "etl", "name": "work_mem", "value": "2GB"},
+                {"database": "orders", "role": "etl", "name": "work_mem", "value": "65536"},
+            ],
+        }))
+        .unwrap();
+        let of = |role, database| settings.work_mem_bytes(Some(role), Some(database)) >> 20;
+        assert_eq!(of("app", "other"), 16);
+        assert_eq!(of("app", "orders"), 1024);
+        assert_eq!(of("etl", "other"), 2048);
+        assert_eq!(of("etl", "orders"), 64);
+        assert_eq!(settings.shared_buffers_bytes(), 8 << 20);
+    }
+
+    #[test]
+    fn a_server_that_deviates_in_nothing_has_the_defaults() {
+        let settings = Settings::deserialize(json!({})).unwrap();
+        assert_eq!(settings.work_mem_bytes(None, None), 4 << 20);
+        assert_eq!(settings.shared_buffers_bytes(), 128 << 20);
+    }
+
+    #[test]
+    fn a_vacuum_was_in_vain_only_if_it_came_after_the_holder_and_left_rows() {
+        let table = |last: &str, code: &str| {
+            Table::deserialize(json!({
+                "schema": "s", "table": "t", "findings": [{"code": code}], "n_live_tup": 1, "n_dead_tup": 9, "dead_pct": 90.0,
+                "n_mod_since_analyze": 0, "last_vacuum": last, "last_autovacuum": "2026-01-01 00:00:00.000000+00",
+            }))
+            .unwrap()
+        };
+        let holder =
+            Holder::deserialize(json!({"kind": "session", "xmin_age": 1, "since": "2026-01-02 10:00:00.500000+00"}))
+                .unwrap();
+        assert!(table("2026-01-02 10:00:01.000000+00", "vacuum_ineffective").was_vacuumed_in_vain(&holder));
+        assert!(!table("2026-01-02 09:59:59.000000+00", "vacuum_ineffective").was_vacuumed_in_vain(&holder));
+        assert!(!table("2026-01-02 10:00:01.000000+00", "bloated").was_vacuumed_in_vain(&holder));
+    }
 }

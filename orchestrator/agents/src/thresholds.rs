@@ -31,6 +31,10 @@ pub struct Thresholds {
     pub saturation_by_locks_pct: f64,
     /// A module that is less sure than a coin has ruled its cause out.
     pub likely_pct: u8,
+    /// From here on a second look would not change the answer.
+    pub sure_pct: u8,
+    /// Between two looks: three of them stay within a second.
+    pub between_looks_ms: u64,
     /// GitLab's and CloudNativePG's alerts on a transaction that is open for so long, whatever it does.
     pub old_transaction_s: i64,
     /// A holder of the vacuum horizon that is younger is a transaction of the day's work.
@@ -69,18 +73,29 @@ pub struct Thresholds {
     pub slot_keeps_much_bytes: i64,
     /// Reads of a whole table that are a habit and not a report.
     pub seq_scans: i64,
+    /// Rows read so in all: a second of one core, roughly.
+    pub rows_read: i64,
     /// Rows of a table that is worth an index; the same as `index_health` tells of.
     pub scanned_rows: f64,
     /// Temporary files that lie there at once; work_mem is 4 MB.
     pub temp_bytes_now: i64,
     /// As of `postgres-readonly`'s own limit.
     pub temp_bytes_many: i64,
-    /// So many at the same wait are a crowd, if they are half of those at work.
+    /// So many at the same wait in each look are a crowd, if they are a large enough share of those at work.
     pub crowd: usize,
+    /// A look finds who waits for the disk in the instant of waiting alone; the rest of the time it works on what came.
+    pub io_pct: usize,
+    /// Of the lock tables nobody should be seen to wait at all: GitLab's and AWS's advice calls a tenth of the load a problem.
+    pub lock_manager_pct: usize,
+    /// A server is usually given a quarter of the memory as shared_buffers; a statement that may take as much is a danger,
+    /// but for servers so small that this says nothing.
+    pub generous_work_mem_bytes: i64,
+    /// `checkpoint_warning` complains below 30 s; a third of it over a server's whole life is no passing load.
+    pub checkpoint_every_s: i64,
     /// awesome-prometheus-alerts: PostgresqlHighRateOfDeadlocks above 5 in a minute.
     pub deadlocks_per_min: f64,
-    /// How sure a storm of deadlocks makes.
-    pub storm_pct: u8,
+    /// So many within the second between two looks are no chance meeting.
+    pub many_deadlocks: i64,
     /// Two hypotheses this close cannot be told apart, and the reviewer says so.
     pub indistinct_pct: u8,
     /// Evidence older than this when the plan is made may describe another world. Our first sweep takes about a second.
@@ -100,6 +115,8 @@ pub const THRESHOLDS: Thresholds = Thresholds {
     hoarder_oldest_idle_s: 5,
     saturation_by_locks_pct: 40.0,
     likely_pct: 50,
+    sure_pct: 70,
+    between_looks_ms: 250,
     old_transaction_s: 300,
     holder_min_s: 3,
     holder_forgotten_s: 10,
@@ -119,12 +136,17 @@ pub const THRESHOLDS: Thresholds = Thresholds {
     slot_keeps_bytes: 32 << 20,
     slot_keeps_much_bytes: 1 << 30,
     seq_scans: 20,
+    rows_read: 5_000_000,
     scanned_rows: 10_000.0,
-    temp_bytes_now: 64 << 20,
+    temp_bytes_now: 32 << 20,
     temp_bytes_many: 1 << 30,
     crowd: 2,
+    io_pct: 40,
+    lock_manager_pct: 25,
+    generous_work_mem_bytes: 64 << 20,
+    checkpoint_every_s: 10,
     deadlocks_per_min: 5.0,
-    storm_pct: 65,
+    many_deadlocks: 3,
     indistinct_pct: 15,
     stale_evidence_s: 60,
 };

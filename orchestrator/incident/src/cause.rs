@@ -113,6 +113,12 @@ impl RootCause {
         Self::Unexplained,
     ];
 
+    /// Whether it names something that is wrong, and is neither "healthy" nor "unexplained".
+    #[must_use]
+    pub const fn is_found(self) -> bool {
+        !matches!(self, Self::NoDatabaseAction | Self::Unexplained)
+    }
+
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

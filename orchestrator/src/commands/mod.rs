@@ -2,8 +2,10 @@
 
 mod assemble;
 mod doctor;
+mod eval;
 mod incidents;
 mod postmortem;
+mod record;
 mod run;
 mod serve;
 
@@ -13,8 +15,12 @@ use kit::ExitCode;
 #[cfg(test)]
 pub(crate) use assemble::assemble;
 pub(crate) use doctor::doctor;
+pub use eval::EvalArgs;
+pub(crate) use eval::eval;
 pub(crate) use incidents::{list, show};
 pub(crate) use postmortem::postmortem;
+pub use record::RecordArgs;
+pub(crate) use record::record;
 pub(crate) use run::run;
 pub(crate) use serve::{Service, serve};
 

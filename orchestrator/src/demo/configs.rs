@@ -117,6 +117,27 @@ impl Configs {
     }
 }
 
+/// Writes the orchestrator's file for whoever wants to look and nothing else; the gate that it names is never asked.
+pub(super) fn observer_only(folder: &Path, database: &Database, binaries: &Binaries, port: u16) -> Result<PathBuf> {
+    let state = folder.join("orchestrator");
+    std::fs::create_dir(&state)?;
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700))?;
+    write(&folder.join("alerts.bearer"), &random_word())?;
+    write(&folder.join("observer.dsn"), &database.dsn_at(OBSERVER, port)?)?;
+    let file = folder.join("orchestrator.toml");
+    let text = format!(
+        "[orchestrator]\nid = 'orchestrator-1'\nstate_dir = 'orchestrator'\nlisten = '127.0.0.1:0'\nbearer_file = 'alerts.bearer'\n\n\
+         [gate]\nurl = 'http://127.0.0.1:9'\n\n\
+         [[targets]]\nname = '{TARGET}'\nenvironment = '{ENVIRONMENT}'\ndatabase = '{DATABASE}'\n\
+         match = {{ cluster = '{CLUSTER_LABEL}' }}\nservers = ['postgres-readonly']\n\n\
+         [servers.postgres-readonly]\ncommand = ['{}', '--database-url-file', '{}']\nlog_file = 'logs/postgres-readonly.log'\n",
+        binaries.postgres_readonly.display(),
+        folder.join("observer.dsn").display(),
+    );
+    write(&file, &text)?;
+    Ok(file)
+}
+
 fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("could not write `{}`", path.display()))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;

@@ -129,11 +129,28 @@ impl Database {
 
     /// A connection string with its password, for a file that only we can read.
     pub fn dsn(&self, role: &str) -> Result<String> {
+        self.dsn_at(role, self.port)
+    }
+
+    /// The same for a server beside this one that has its roles: a standby.
+    pub fn dsn_at(&self, role: &str, port: u16) -> Result<String> {
         let password = self.password(role)?;
         Ok(format!(
-            "postgres://{role}:{password}@127.0.0.1:{}/{DATABASE}?sslmode=disable",
-            self.port
+            "postgres://{role}:{password}@127.0.0.1:{port}/{DATABASE}?sslmode=disable"
         ))
+    }
+
+    /// What PostgreSQL's own programs read to connect as this role.
+    pub fn env_of(&self, role: &str, application: &str, command: &mut Command) -> Result<()> {
+        command
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", role)
+            .env("PGPASSWORD", self.password(role)?)
+            .env("PGDATABASE", DATABASE)
+            .env("PGAPPNAME", application)
+            .env("PGSSLMODE", "disable");
+        Ok(())
     }
 
     /// psql as this role, with nothing asked yet.
@@ -141,15 +158,9 @@ impl Database {
         let mut command = Command::new(&self.psql);
         command
             .args(["-X", "-q", "-A", "-t", "-v", "VERBOSITY=terse"])
-            .env("PGHOST", "127.0.0.1")
-            .env("PGPORT", self.port.to_string())
-            .env("PGUSER", role)
-            .env("PGPASSWORD", self.password(role)?)
-            .env("PGDATABASE", DATABASE)
-            .env("PGAPPNAME", application)
-            .env("PGSSLMODE", "disable")
             .process_group(0)
             .kill_on_drop(true);
+        self.env_of(role, application, &mut command)?;
         Ok(command)
     }
 

@@ -9,6 +9,8 @@ mod database;
 mod faults;
 mod identities;
 mod play;
+pub(crate) mod rehearsal;
+mod rehearsal_file;
 mod report;
 mod roles;
 mod server_binaries;

@@ -68,7 +68,7 @@ async fn let_executor_limit_reports(database: &Database) -> Result<()> {
     Ok(())
 }
 
-async fn setup_sql(program: &Path, role: &str) -> Result<String> {
+pub(super) async fn setup_sql(program: &Path, role: &str) -> Result<String> {
     let output = Command::new(program).args(["setup-sql", "--role", role]).output().await;
     let output = output.with_context(|| format!("could not run `{}`", program.display()))?;
     ensure!(

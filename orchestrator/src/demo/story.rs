@@ -7,18 +7,37 @@ use serde_json::{Map, Value};
 
 use crate::terminal::{print_line, tell_line};
 
+#[derive(Clone, Copy, PartialEq)]
+enum Telling {
+    ToStdout,
+    /// Under `--json`, stdout belongs to the one document.
+    ToStderr,
+    Nothing,
+}
+
 pub(super) struct Story {
     began: Instant,
-    /// Under `--json`, stdout belongs to the one document.
-    to_stderr: bool,
+    telling: Telling,
     moments: Vec<(&'static str, Instant)>,
 }
 
 impl Story {
     pub fn new(to_stderr: bool) -> Self {
+        Self::telling(if to_stderr {
+            Telling::ToStderr
+        } else {
+            Telling::ToStdout
+        })
+    }
+
+    pub fn quiet() -> Self {
+        Self::telling(Telling::Nothing)
+    }
+
+    fn telling(telling: Telling) -> Self {
         Self {
             began: Instant::now(),
-            to_stderr,
+            telling,
             moments: Vec::new(),
         }
     }
@@ -80,11 +99,13 @@ impl Story {
     }
 
     fn line(&self, text: &str) {
-        if self.to_stderr {
-            tell_line(text);
-        } else {
-            // The story is told to nobody then; what was started must still be ended.
-            let _ = print_line(text);
+        match self.telling {
+            Telling::ToStderr => tell_line(text),
+            Telling::ToStdout => {
+                // The story is told to nobody then; what was started must still be ended.
+                let _ = print_line(text);
+            }
+            Telling::Nothing => {}
         }
     }
 }

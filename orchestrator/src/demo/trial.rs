@@ -295,7 +295,7 @@ impl Course<'_> {
     ) -> Result<(Vec<Evidence>, PlanDraft)> {
         let target = config.targets.first().context("the configuration has no target")?;
         let within = Duration::from_secs(u64::from(config.orchestrator.observe_within_s));
-        let taken = toolbelt.take(target, &agents::first_sweep(), within, 1).await;
+        let taken = toolbelt.look(target, within).await;
         let diagnosis = agents::diagnose(&taken.evidence)?;
         for hypothesis in &diagnosis.findings().hypotheses {
             story.say(&format!(

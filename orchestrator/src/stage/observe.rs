@@ -22,7 +22,7 @@ impl Pipeline {
         let deadline = Duration::from_secs(u64::from(self.config.orchestrator.observe_within_s));
         let mut attempt = 1;
         let taken = loop {
-            let taken = self.toolbelt.take(target, &probes, deadline, 1).await;
+            let taken = self.toolbelt.look(target, deadline).await;
             let has = |tool: &str| taken.evidence.iter().any(|piece| piece.tool == tool);
             let complete = probes
                 .iter()

@@ -2,6 +2,7 @@
 
 mod call;
 mod connect;
+mod look;
 mod server;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 /// Returns the script for `psql -f`, for the role `name`.
 pub fn script(name: &str) -> String {
     let role = format!("\"{}\"", name.replace('"', "\"\""));
+    let literal = name.replace('\'', "''");
     format!(
         r#"-- A role for postgres-readonly: it can log in and look, and nothing else. Run as a superuser or a role with CREATEROLE.
 CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 5;
@@ -18,6 +19,18 @@ DO $$ BEGIN
     ALTER ROLE {role} SET temp_file_limit = '1GB';
 EXCEPTION WHEN insufficient_privilege THEN
     RAISE NOTICE 'temp_file_limit is not capped: that needs a superuser';
+END $$;
+
+-- Lets it see which keys run out of numbers. A sequence holds no row of yours; those made later need the same grant.
+DO $$ DECLARE one regclass; BEGIN
+    FOR one IN
+        SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    LOOP
+        EXECUTE format('GRANT SELECT ON SEQUENCE %s TO %I', one, '{literal}');
+    END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'not every sequence can be seen: their owners grant it';
 END $$;
 
 -- Give it a password (not needed with peer, certificate or IAM authentication):

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use incident::{EvidencePointer, Hypothesis, RootCause};
 
 use super::{Assessment, confidence, signal};
-use crate::telemetry::{Client, ConnectionUse, Telemetry, name, whole_s};
+use crate::telemetry::{Client, ConnectionUse, Telemetry, name, percent_of, whole_s};
 use crate::thresholds::Thresholds;
 
 const CAUSE: RootCause = RootCause::ConnectionSaturation;
@@ -19,14 +19,16 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
     };
     let usage = &seen.value;
     let level = format!(
-        "{} of {} connections are used ({:.0} %)",
-        usage.used, usage.max_connections, usage.used_pct
+        "{} of {} connections are used ({:.0} % of what ordinary clients may have)",
+        usage.used,
+        usage.max_connections,
+        usage.used_pct()
     );
     let ruled = |says: String| Assessment::Ruled {
         out: CAUSE,
         because: vec![signal(&seen.id, says)],
     };
-    if usage.used_pct < thresholds.saturated_used_pct {
+    if usage.used_pct() < thresholds.saturated_used_pct {
         return ruled(level);
     }
     let hoarders = usage
@@ -58,7 +60,7 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
         .blocking
         .as_ref()
         .map_or(0, |blocking| blocking.value.waiters_total);
-    let by_locks = percent(waiting, usage.used) >= thresholds.saturation_by_locks_pct;
+    let by_locks = percent_of(waiting, usage.used) >= thresholds.saturation_by_locks_pct;
     let mut signals_against = Vec::new();
     if let Some(blocking) = telemetry.blocking.as_ref().filter(|_| by_locks) {
         signals_against.push(signal(
@@ -69,7 +71,10 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
     let pointer = format!("/connections/groups/{index}");
     Assessment::Likely(Box::new(Hypothesis {
         root_cause: CAUSE,
-        confidence_pct: confidence(80, &[(usage.used_pct >= thresholds.full_used_pct, 12), (by_locks, -35)]),
+        confidence_pct: confidence(
+            80,
+            &[(usage.used_pct() >= thresholds.full_used_pct, 12), (by_locks, -35)],
+        ),
         explanation: format!(
             "{who} keeps opening sessions and does not give them back. Ending its idle sessions makes room at once, and a \
              limit on its role keeps it from filling the server again; its working sessions and everyone else's stay.",
@@ -87,18 +92,9 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
 }
 
 fn is_hoarder(client: &Client, usage: &ConnectionUse, thresholds: &Thresholds) -> bool {
-    percent(client.total, usage.used) >= thresholds.hoarder_share_pct
-        && percent(client.idle, client.total) >= thresholds.hoarder_idle_pct
+    percent_of(client.total, usage.used) >= thresholds.hoarder_share_pct
+        && percent_of(client.idle, client.total) >= thresholds.hoarder_idle_pct
         && client
             .oldest_idle_s
             .is_some_and(|age| whole_s(age) >= thresholds.hoarder_oldest_idle_s)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of sessions are far below 2^52")]
-fn percent(part: i64, whole: i64) -> f64 {
-    if whole <= 0 {
-        0.0
-    } else {
-        part as f64 * 100.0 / whole as f64
-    }
 }

@@ -21,7 +21,10 @@ pub(crate) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Option<H
     let usage = &connections.value;
     let nothing_waits =
         blocking.value.waiters_total == 0 && blocking.value.trees.is_empty() && ddl.value.ddl_queues.is_empty();
-    if !nothing_waits || usage.used_pct >= thresholds.saturated_used_pct {
+    if !nothing_waits || usage.used_pct() >= thresholds.saturated_used_pct {
+        return None;
+    }
+    if telemetry.standby_troubles().next().is_some() {
         return None;
     }
     let idle_in_transaction: i64 = usage
@@ -30,9 +33,17 @@ pub(crate) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Option<H
         .filter(|(state, _)| state.starts_with("idle in transaction"))
         .map(|(_, n)| n)
         .sum();
+    let mut signals_against = Vec::new();
+    if let Some(overview) = &telemetry.overview {
+        let hidden = overview.value.hidden.iter().take(3);
+        signals_against.extend(hidden.map(|what| signal(&overview.id, format!("not seen: {what}"))));
+    }
     Some(Hypothesis {
         root_cause: RootCause::NoDatabaseAction,
-        confidence_pct: confidence(85, &[(idle_in_transaction > 0, -15)]),
+        confidence_pct: confidence(
+            85,
+            &[(idle_in_transaction > 0, -15), (!signals_against.is_empty(), -10)],
+        ),
         explanation:
             "Nobody waits for a lock, no DDL is queued and there are connections to spare. Whatever raised the \
                       alert is over, or lies outside this database."
@@ -45,7 +56,7 @@ pub(crate) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Option<H
                 format!("{} of {} connections are used", usage.used, usage.max_connections),
             ),
         ],
-        signals_against: Vec::new(),
+        signals_against,
         objects: BTreeMap::new(),
     })
 }

@@ -33,7 +33,7 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
     let holds_horizon = telemetry.horizon.as_ref().is_some_and(|horizon| {
         let mut holders = horizon.value.holders.iter();
         holders.any(|holder| {
-            holder.holds_horizon
+            holder.holds_tables_back()
                 && holder.slot_name.as_ref() == Some(&slot.slot_name)
                 && holder.xmin_age >= thresholds.holder_min_xids
         })

@@ -52,14 +52,22 @@ pub(super) fn assess_missing(telemetry: &Telemetry, thresholds: &Thresholds) -> 
             .find(|suggestion: &&Suggestion| suggestion.schema == table.schema && suggestion.table == table.table)
     };
     let scanned = seen.value.seq_scanned_tables.rows.iter().enumerate();
-    let costly = scanned
-        .filter(|(_, table)| table.seq_scan >= thresholds.seq_scans && table.table_rows >= thresholds.scanned_rows);
     let read = |table: &ScannedTable| table.seq_scan.saturating_mul(table.rows_per_seq_scan);
+    let costly = scanned.filter(|(_, table)| {
+        table.seq_scan >= thresholds.seq_scans
+            && table.table_rows >= thresholds.scanned_rows
+            && read(table) >= thresholds.rows_read
+    });
     let Some((at, table)) = costly.max_by_key(|(_, table)| (suggested(table).is_some(), read(table))) else {
         return ruled(CAUSE, &seen.id, "no large table is read whole again and again");
     };
     let name = format!("{}.{}", table.schema, table.table);
     let suggestion = suggested(table);
+    let keys = seen.value.foreign_keys_without_index.rows.iter();
+    let key = keys.into_iter().find(|key| {
+        let is_checked = key.referenced_deletes.max(key.referenced_updates) >= thresholds.seq_scans;
+        key.schema == table.schema && key.table == table.table && is_checked
+    });
     let mostly_scanned = table.seq_scan > table.idx_scan;
     let mut signals_for = vec![signal(
         &seen.id,
@@ -77,10 +85,18 @@ pub(super) fn assess_missing(telemetry: &Telemetry, thresholds: &Thresholds) -> 
             ),
         ));
     }
+    if let Some(key) = key {
+        let says = format!(
+            "each change of a key of `{}` looks for ({}) in it, and no index has them",
+            key.referenced,
+            key.columns.join(", ")
+        );
+        signals_for.push(signal(&seen.id, says));
+    }
     Case {
         cause: CAUSE,
         evidence: &seen.id,
-        confidence_pct: confidence(40, &[(mostly_scanned, 12), (suggestion.is_some(), 20)]),
+        confidence_pct: confidence(40, &[(mostly_scanned, 12), (suggestion.is_some() || key.is_some(), 20)]),
         explanation: format!(
             "Statements read `{name}` whole for want of an index. An index is a part of the schema: its owners build it, \
              concurrently, by a migration.",

@@ -110,7 +110,7 @@ pub(super) fn assess_prepared(telemetry: &Telemetry, thresholds: &Thresholds) ->
     let holds_horizon = telemetry.horizon.as_ref().is_some_and(|horizon| {
         let mut holders = horizon.value.holders.iter();
         holders.any(|holder| {
-            holder.holds_horizon
+            holder.holds_tables_back()
                 && holder.gid.as_ref() == Some(&oldest.gid)
                 && holder.xmin_age >= thresholds.holder_min_xids
         })

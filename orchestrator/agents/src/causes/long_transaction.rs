@@ -3,7 +3,7 @@
 use incident::RootCause;
 
 use super::{Assessment, Case, confidence, ruled, signal};
-use crate::telemetry::{Holder, Telemetry, name, whole_s};
+use crate::telemetry::{Holder, Table, Telemetry, name, whole_s};
 use crate::thresholds::Thresholds;
 
 const CAUSE: RootCause = RootCause::LongTransactionHoldsXmin;
@@ -16,7 +16,7 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
         };
     };
     let holders = horizon.value.holders.iter().enumerate();
-    let Some((at, holder)) = holders.into_iter().find(|(_, holder)| holder.holds_horizon) else {
+    let Some((at, holder)) = holders.into_iter().find(|(_, holder)| holder.holds_tables_back()) else {
         return ruled(CAUSE, &horizon.id, "nothing holds rows back from vacuum");
     };
     if holder.kind != "session" {
@@ -38,10 +38,11 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
         .state
         .as_deref()
         .is_some_and(|state| state.starts_with("idle in transaction"));
-    let far_back = holder.xmin_age >= thresholds.holder_min_xids && age_s >= thresholds.holder_min_s;
+    let (kept, in_vain) = dead_rows(telemetry, thresholds, holder);
+    let far_back = (holder.xmin_age >= thresholds.holder_min_xids || in_vain) && age_s >= thresholds.holder_min_s;
     let forgotten = far_back && idle && age_s >= thresholds.holder_forgotten_s;
     let old = age_s >= thresholds.old_transaction_s;
-    let (kept, in_vain) = dead_rows(telemetry, thresholds);
+    let many = kept.as_ref().is_some_and(|kept| kept.is_many);
     let who = format!(
         "session {} of `{}` (application `{}`)",
         holder.pid.unwrap_or_default(),
@@ -56,8 +57,15 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
             holder.xmin_age
         ),
     )];
-    if let Some((evidence, table)) = &kept {
-        signals_for.push(signal(evidence, format!("dead rows pile up in `{table}`")));
+    if let Some(kept) = &kept {
+        let says = format!("`{}` has {} dead rows, and is due for a vacuum", kept.table, kept.rows);
+        signals_for.push(signal(kept.evidence, says));
+        if in_vain {
+            signals_for.push(signal(
+                kept.evidence,
+                "a vacuum came after it began, and left dead rows",
+            ));
+        }
     }
     Case {
         cause: CAUSE,
@@ -65,8 +73,9 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
         confidence_pct: confidence(
             30,
             &[
-                (forgotten, 20),
-                (far_back && kept.is_some(), if idle { 30 } else { 10 }),
+                (forgotten, 10),
+                (far_back && kept.is_some(), if idle { 25 } else { 10 }),
+                (far_back && many, 15),
                 (far_back && in_vain, 15),
                 (old, 30),
             ],
@@ -82,16 +91,35 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
     .weigh(thresholds)
 }
 
-/// The worst table with dead rows, and whether a vacuum has already left dead rows behind.
-fn dead_rows(telemetry: &Telemetry, thresholds: &Thresholds) -> (Option<(String, String)>, bool) {
+struct Kept<'a> {
+    evidence: &'a str,
+    table: String,
+    rows: i64,
+    is_many: bool,
+}
+
+/// The worst table that is due for a vacuum, and whether a vacuum came meanwhile and left dead rows behind.
+fn dead_rows<'a>(telemetry: &'a Telemetry, thresholds: &Thresholds, holder: &Holder) -> (Option<Kept<'a>>, bool) {
     let Some(seen) = &telemetry.by_dead_rows else {
         return (None, false);
     };
     let tables = &seen.value.tables;
-    let in_vain = tables.iter().any(|table| table.has("vacuum_ineffective"));
-    let worst = tables.iter().max_by_key(|table| table.n_dead_tup);
-    let kept = worst.filter(|table| table.n_dead_tup >= thresholds.kept_dead_rows);
-    (kept.map(|table| (seen.id.clone(), table.full_name())), in_vain)
+    let in_vain = tables.iter().any(|table| table.was_vacuumed_in_vain(holder));
+    let is_due = |table: &&Table| {
+        let due_at = table
+            .autovacuum
+            .as_ref()
+            .map_or(0, |autovacuum| autovacuum.vacuum_at_dead_tup);
+        table.n_dead_tup >= due_at.max(thresholds.kept_dead_rows)
+    };
+    let worst = tables.iter().filter(is_due).max_by_key(|table| table.n_dead_tup);
+    let kept = worst.map(|table| Kept {
+        evidence: &seen.id,
+        table: table.full_name(),
+        rows: table.n_dead_tup,
+        is_many: table.n_dead_tup >= thresholds.dead_rows && table.dead_pct >= thresholds.dead_pct,
+    });
+    (kept, in_vain)
 }
 
 fn is_root_of_waits(telemetry: &Telemetry, holder: &Holder) -> bool {

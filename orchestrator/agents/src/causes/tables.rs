@@ -3,7 +3,7 @@
 use incident::RootCause;
 
 use super::{Assessment, Case, confidence, ruled, signal};
-use crate::telemetry::{Holder, Table, Telemetry};
+use crate::telemetry::{Holder, Table, Telemetry, percent_of};
 use crate::thresholds::Thresholds;
 
 pub(super) fn assess_dead_rows(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
@@ -30,7 +30,10 @@ pub(super) fn assess_dead_rows(telemetry: &Telemetry, thresholds: &Thresholds) -
     // A vacuum that left dead rows behind may also have come before they died.
     let holder = telemetry.horizon.as_ref().and_then(|horizon| {
         let mut holders = horizon.value.holders.iter();
-        let holds = |holder: &&Holder| holder.holds_horizon && holder.xmin_age >= thresholds.holder_min_xids;
+        let holds = |holder: &&Holder| {
+            holder.holds_tables_back()
+                && (holder.xmin_age >= thresholds.holder_min_xids || table.was_vacuumed_in_vain(holder))
+        };
         holders.find(holds).map(|_| horizon.id.as_str())
     });
     let held_back = table.has("vacuum_blocked") || holder.is_some();
@@ -165,8 +168,4 @@ pub(super) fn assess_statistics(telemetry: &Telemetry, thresholds: &Thresholds) 
         object: Some(("table", format!("/tables/{at}"))),
     }
     .weigh(thresholds)
-}
-
-fn percent_of(part: i64, whole: i64) -> f64 {
-    part as f64 * 100.0 / whole.max(1) as f64
 }

@@ -58,6 +58,11 @@ fn observations(telemetry: &Telemetry) -> Vec<Signal> {
             format!("{} DDL statements wait", ddl.value.ddl_queues.len()),
         ));
     }
+    seen.extend(
+        telemetry
+            .standby_troubles()
+            .map(|(evidence, trouble)| signal(evidence, trouble.what.clone())),
+    );
     if let Some(connections) = &telemetry.connections {
         let usage = &connections.value;
         seen.push(signal(

@@ -3,7 +3,7 @@
 use incident::RootCause;
 
 use super::{Assessment, Case, confidence, ruled, signal};
-use crate::telemetry::{Client, Session, Telemetry};
+use crate::telemetry::{Client, Session, Telemetry, name, whole_s};
 use crate::thresholds::Thresholds;
 
 pub(super) fn assess_temp_files(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
@@ -18,25 +18,37 @@ pub(super) fn assess_temp_files(telemetry: &Telemetry, thresholds: &Thresholds) 
         return ruled(CAUSE, &storage.id, "this role may not see temporary files: not judged");
     };
     let level = format!("{} temporary files take {} bytes now", directory.files, directory.bytes);
-    if directory.bytes < thresholds.temp_bytes_now {
+    // Files that came and went between two looks.
+    let written = telemetry.rose(|database| database.temp_bytes).unwrap_or(0);
+    if directory.bytes.max(written) < thresholds.temp_bytes_now {
         return ruled(CAUSE, &storage.id, level);
     }
     let at_work = telemetry.at_work(thresholds.min_statement_s);
     let mut signals_for = vec![signal(&storage.id, level)];
+    if let Some(overview) = telemetry.overview.as_ref().filter(|_| written > 0) {
+        let says = format!("{written} bytes of temporary files were written between two looks");
+        signals_for.push(signal(&overview.id, says));
+    }
     let mut object = None;
     if let Some(at_work) = &at_work {
         let says = format!("{} statements are at work", at_work.value.len());
         signals_for.push(signal(&at_work.id, says));
-        // Which of several writes the files, no view says.
-        if let [(at, _)] = at_work.value.as_slice() {
-            object = Some(("session", format!("/sessions/{at}")));
-        }
+        // Of several, the one that is seen to wait for such files.
+        let writes = |session: &Session| has_event(session, |event| event.starts_with("BufFile"));
+        let only = match at_work.value.as_slice() {
+            [(at, _)] => Some(*at),
+            _ => busiest(telemetry, thresholds, writes),
+        };
+        // Short ones that come again and again are gone before anybody could end one; their client stays.
+        object = only
+            .map(|at| ("session", format!("/sessions/{at}")))
+            .or_else(|| client_of(telemetry, |_| true).map(|at| ("client", format!("/connections/groups/{at}"))));
     }
     let evidence = at_work.as_ref().map_or(&storage.id, |at_work| &at_work.id);
     Case {
         cause: CAUSE,
         evidence,
-        confidence_pct: confidence(65, &[(object.is_some(), 10), (directory.bytes >= thresholds.temp_bytes_many, 10)]),
+        confidence_pct: confidence(65, &[(object.is_some(), 10), (directory.bytes.max(written) >= thresholds.temp_bytes_many, 10)]),
         explanation: "A statement sorts or hashes more than its work_mem and writes the rest to temporary files. They go with the \
                       statement; if they fill the disk before, everything stops."
             .to_owned(),
@@ -48,81 +60,165 @@ pub(super) fn assess_temp_files(telemetry: &Telemetry, thresholds: &Thresholds) 
 }
 
 pub(super) fn assess_io(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
-    let reads = |session: &Session| {
-        session.wait_event_type.as_deref() == Some("IO")
-            && session
-                .wait_event
-                .as_deref()
-                .is_some_and(|event| event.starts_with("DataFile"))
+    const CAUSE: RootCause = RootCause::IoSaturation;
+    let reads = |session: &Session| match session.wait_event_type.as_deref() {
+        Some("IO") => has_event(session, |event| event.starts_with("DataFile")),
+        // It waits for another that reads the same page, or for its turn to evict one.
+        Some("IPC") => has_event(session, |event| event == "BufferIO"),
+        Some("LWLock") => has_event(session, |event| event == "BufferMapping" || event == "buffer_mapping"),
+        _ => false,
     };
-    crowd(
-        telemetry,
-        thresholds,
-        RootCause::IoSaturation,
-        reads,
-        "wait for the disk",
-        "Most statements at work wait for data files. Who of them keeps the disk busy, one look at them does not say.",
-    )
-}
-
-pub(super) fn assess_lock_manager(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
-    let waits = |session: &Session| {
-        session.wait_event_type.as_deref() == Some("LWLock")
-            && matches!(
-                session.wait_event.as_deref(),
-                Some("LockManager" | "lock_manager" | "SubtransSLRU" | "SubtransBuffer" | "SubtransControlLock")
-            )
+    let crowd = match Crowd::of(telemetry, thresholds.crowd, thresholds.io_pct, CAUSE, reads) {
+        Ok(crowd) => crowd,
+        Err(none) => return none,
     };
-    crowd(
-        telemetry,
-        thresholds,
-        RootCause::LockManagerContention,
-        waits,
-        "wait for the lock tables",
-        "Sessions take more locks at once than the fast path holds, and wait for the shared lock tables. Fewer sessions at \
-         once shed it; the cure is in the statements.",
-    )
-}
-
-fn crowd(
-    telemetry: &Telemetry,
-    thresholds: &Thresholds,
-    cause: RootCause,
-    waits: impl Fn(&Session) -> bool,
-    does: &str,
-    explanation: &str,
-) -> Assessment {
-    let Some(at_work) = telemetry.at_work(0) else {
-        return Assessment::Blind {
-            cause,
-            tool: "sessions",
-        };
-    };
-    let waiting: Vec<&Session> = at_work
-        .value
-        .iter()
-        .map(|(_, session)| session)
-        .filter(|session| waits(session))
-        .collect();
-    let says = format!("{} of {} statements at work {does}", waiting.len(), at_work.value.len());
-    if waiting.len() < thresholds.crowd || waiting.len().saturating_mul(2) < at_work.value.len() {
-        return ruled(cause, &at_work.id, says);
+    let busiest = busiest(telemetry, thresholds, reads);
+    let mut signals_for = vec![signal(crowd.evidence, crowd.says("wait for the disk"))];
+    if let Some((at, session)) = busiest.and_then(|at| Some((at, telemetry.sessions.as_ref()?.value.get(at)?))) {
+        let says = format!(
+            "session {} of `{}` (application `{}`, row {at}) waits for it most, alone or with its workers",
+            session.pid,
+            name(session.usename.as_ref()),
+            name(session.application_name.as_ref()),
+        );
+        signals_for.push(signal(crowd.evidence, says));
     }
     Case {
-        cause,
-        evidence: &at_work.id,
-        confidence_pct: confidence(60, &[]),
-        explanation: explanation.to_owned(),
-        signals_for: vec![signal(&at_work.id, says)],
+        cause: CAUSE,
+        evidence: crowd.evidence,
+        confidence_pct: confidence(60, &[(busiest.is_some(), 10)]),
+        explanation:
+            "Most statements at work wait for data files. Who of them reads most may be who the others wait behind."
+                .to_owned(),
+        signals_for,
         signals_against: Vec::new(),
-        object: client_of(telemetry, &waiting).map(|at| ("client", format!("/connections/groups/{at}"))),
+        object: busiest.map(|at| ("session", format!("/sessions/{at}"))),
     }
     .weigh(thresholds)
 }
 
+pub(super) fn assess_lock_manager(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
+    const CAUSE: RootCause = RootCause::LockManagerContention;
+    let waits = |session: &Session| {
+        session.wait_event_type.as_deref() == Some("LWLock")
+            && has_event(session, |event| {
+                matches!(
+                    event,
+                    "LockManager" | "lock_manager" | "SubtransSLRU" | "SubtransBuffer" | "SubtransControlLock"
+                )
+            })
+    };
+    let crowd = match Crowd::of(telemetry, thresholds.crowd, thresholds.lock_manager_pct, CAUSE, waits) {
+        Ok(crowd) => crowd,
+        Err(none) => return none,
+    };
+    Case {
+        cause: CAUSE,
+        evidence: crowd.evidence,
+        confidence_pct: confidence(70, &[]),
+        explanation:
+            "Sessions take more locks at once than the fast path holds, and wait for the shared lock tables. Fewer \
+                      sessions at once shed it; the cure is in the statements."
+                .to_owned(),
+        signals_for: vec![signal(crowd.evidence, crowd.says("wait for the lock tables"))],
+        signals_against: Vec::new(),
+        object: client_of(telemetry, waits).map(|at| ("client", format!("/connections/groups/{at}"))),
+    }
+    .weigh(thresholds)
+}
+
+/// How many of those at work wait for one thing, over all looks.
+struct Crowd<'a> {
+    /// The last look: objects stand there.
+    evidence: &'a str,
+    waiting: usize,
+    at_work: usize,
+    looks: usize,
+}
+
+impl<'a> Crowd<'a> {
+    fn of(
+        telemetry: &'a Telemetry,
+        least: usize,
+        least_pct: usize,
+        cause: RootCause,
+        waits: impl Fn(&Session) -> bool,
+    ) -> Result<Self, Assessment> {
+        let last = telemetry.sessions.as_ref().ok_or(Assessment::Blind {
+            cause,
+            tool: "sessions",
+        })?;
+        let mut crowd = Self {
+            evidence: &last.id,
+            waiting: 0,
+            at_work: 0,
+            looks: telemetry.samples.len(),
+        };
+        for sample in &telemetry.samples {
+            for session in sample.value.iter().filter(|session| telemetry.is_at_work(session)) {
+                crowd.at_work = crowd.at_work.saturating_add(1);
+                crowd.waiting = crowd.waiting.saturating_add(usize::from(waits(session)));
+            }
+        }
+        let is_crowd = crowd.waiting >= least.saturating_mul(crowd.looks)
+            && crowd.waiting.saturating_mul(100) >= crowd.at_work.saturating_mul(least_pct);
+        if is_crowd {
+            Ok(crowd)
+        } else {
+            Err(ruled(cause, &last.id, crowd.says("wait for it")))
+        }
+    }
+
+    fn says(&self, what: &str) -> String {
+        format!(
+            "in {} looks, {} of {} processes at work {what}",
+            self.looks, self.waiting, self.at_work
+        )
+    }
+}
+
+/// The statement that is the likeliest reason, still at work: the only long one that waits, or of several the one that was
+/// seen to wait far more than the next, alone or with its workers. Its place in the last look.
+fn busiest(telemetry: &Telemetry, thresholds: &Thresholds, waits: impl Fn(&Session) -> bool) -> Option<usize> {
+    let mut weights: Vec<(i64, usize)> = Vec::new();
+    for session in telemetry.samples.iter().flat_map(|sample| &sample.value) {
+        if !telemetry.is_at_work(session) || !waits(session) {
+            continue;
+        }
+        let pid = session.leader_pid.unwrap_or(session.pid);
+        match weights.iter_mut().find(|(known, _)| *known == pid) {
+            Some((_, weight)) => *weight = weight.saturating_add(1),
+            None => weights.push((pid, 1)),
+        }
+    }
+    let weight = |pid: i64| {
+        weights
+            .iter()
+            .find(|(known, _)| *known == pid)
+            .map_or(0, |(_, weight)| *weight)
+    };
+    let long = telemetry.at_work(thresholds.slow_statement_s)?;
+    let mut suspects: Vec<(usize, usize)> = long
+        .value
+        .iter()
+        .map(|(at, session)| (*at, weight(session.pid)))
+        .filter(|(_, weight)| *weight > 0)
+        .collect();
+    suspects.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
+    match suspects.as_slice() {
+        [(at, _)] => Some(*at),
+        [(at, most), (_, next), ..] if most.saturating_mul(2) >= next.saturating_mul(3) => Some(*at),
+        _ => None,
+    }
+}
+
 /// The client whose sessions most of these are, if it is one client's.
-fn client_of(telemetry: &Telemetry, waiting: &[&Session]) -> Option<usize> {
+fn client_of(telemetry: &Telemetry, waits: impl Fn(&Session) -> bool) -> Option<usize> {
     let groups = &telemetry.connections.as_ref()?.value.groups;
+    let sessions = telemetry.samples.iter().flat_map(|sample| &sample.value);
+    let waiting: Vec<&Session> = sessions
+        .filter(|session| telemetry.is_at_work(session) && waits(session))
+        .collect();
     let of = |client: &Client| {
         let same = |session: &&&Session| {
             session.usename == client.usename && session.application_name == client.application_name
@@ -133,7 +229,11 @@ fn client_of(telemetry: &Telemetry, waiting: &[&Session]) -> Option<usize> {
     (of(client).saturating_mul(2) > waiting.len()).then_some(at)
 }
 
-/// Memory is the operating system's to see. What a server can show is a promise that it could not keep.
+fn has_event(session: &Session, is: impl Fn(&str) -> bool) -> bool {
+    session.wait_event.as_deref().is_some_and(is)
+}
+
+/// Memory is the operating system's to see. What a server can show is a statement at work that may take a large part of it.
 pub(super) fn assess_memory(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
     const CAUSE: RootCause = RootCause::MemoryPressure;
     let Some(settings) = &telemetry.settings else {
@@ -142,28 +242,58 @@ pub(super) fn assess_memory(telemetry: &Telemetry, thresholds: &Thresholds) -> A
             tool: "settings",
         };
     };
-    let mut findings = settings.value.findings.iter();
-    let promised = findings.find(|finding| finding.code == "work_mem_high" && finding.severity != "info");
-    let at_work = telemetry.at_work(thresholds.min_statement_s);
-    let (Some(promised), Some(at_work)) = (promised, at_work) else {
-        return ruled(CAUSE, &settings.id, "work_mem is not out of proportion");
+    let Some(at_work) = telemetry.at_work(thresholds.slow_statement_s) else {
+        return Assessment::Blind {
+            cause: CAUSE,
+            tool: "sessions",
+        };
     };
-    // Several statements at work are a load; which of them takes the memory, no view says.
-    let object = match at_work.value.as_slice() {
-        [(at, _)] => Some(("session", format!("/sessions/{at}"))),
-        _ => None,
+    let least = settings
+        .value
+        .shared_buffers_bytes()
+        .max(thresholds.generous_work_mem_bytes);
+    let may_take = |session: &Session| {
+        settings
+            .value
+            .work_mem_bytes(session.usename.as_deref(), session.datname.as_deref())
     };
+    let greedy: Vec<&(usize, Session)> = at_work
+        .value
+        .iter()
+        .filter(|(_, session)| may_take(session) >= least)
+        .collect();
+    let age = |session: &Session| session.query_age_s.map_or(0, whole_s);
+    let Some((at, longest)) = greedy.iter().max_by_key(|(_, session)| age(session)) else {
+        return ruled(
+            CAUSE,
+            &settings.id,
+            "no statement at work may take as much memory as shared_buffers has",
+        );
+    };
+    let same_role = greedy.iter().all(|(_, session)| session.usename == longest.usename);
+    let says = format!(
+        "{} statements at work may each take {} bytes and more for a sort or a hash (work_mem), the longest for {} s",
+        greedy.len(),
+        may_take(longest),
+        age(longest)
+    );
     Case {
         cause: CAUSE,
         evidence: &at_work.id,
-        confidence_pct: confidence(40, &[(object.is_some(), 15)]),
-        explanation: format!("{}. A statement is at work that may take it all.", promised.what),
+        confidence_pct: confidence(52, &[(same_role, 8)]),
+        explanation:
+            "Statements are at work whose role, database or server lets each sort and hash take as much memory as \
+                      shared_buffers and more. A few of them at once take what the machine has."
+                .to_owned(),
         signals_for: vec![
-            signal(&settings.id, promised.what.clone()),
-            signal(&at_work.id, format!("{} statements are at work", at_work.value.len())),
+            signal(&at_work.id, says),
+            signal(
+                &settings.id,
+                format!("shared_buffers is {} bytes", settings.value.shared_buffers_bytes()),
+            ),
         ],
         signals_against: Vec::new(),
-        object,
+        object: same_role.then(|| ("session", format!("/sessions/{at}"))),
     }
     .weigh(thresholds)
 }

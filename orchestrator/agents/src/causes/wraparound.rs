@@ -20,7 +20,11 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
     let oldest = tables
         .filter(|(_, table)| table.toast_of.is_none())
         .max_by(|(_, one), (_, other)| forced(one).total_cmp(&forced(other)));
-    let Some((at, table)) = oldest.filter(|(_, table)| forced(table) >= thresholds.forced_vacuum_pct) else {
+    // Whoever raised the forced age has not moved the end.
+    let is_old = |table: &AgedTable| {
+        forced(table) >= thresholds.forced_vacuum_pct || table.wraparound_pct >= thresholds.near_wraparound_pct
+    };
+    let Some((at, table)) = oldest.filter(|(_, table)| is_old(table)) else {
         return ruled(CAUSE, &horizon.id, "no table is old enough for a forced vacuum");
     };
     let name = format!("{}.{}", table.schema, table.table);
@@ -29,7 +33,7 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
         evidence: &horizon.id,
         confidence_pct: confidence(75, &[(table.wraparound_pct >= thresholds.near_wraparound_pct, 25)]),
         explanation: format!(
-            "`{name}` is past the age at which a vacuum is forced, and it has not been frozen. Left alone, the server refuses \
+            "`{name}` has not been frozen for so long that a vacuum is forced, or should be. Left alone, the server refuses \
              to write in the end. VACUUM (FREEZE) makes it young again; it takes no lock that readers or writers wait for.",
         ),
         signals_for: vec![signal(

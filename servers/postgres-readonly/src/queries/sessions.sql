@@ -14,6 +14,8 @@ SELECT a.pid,
        a.wait_event_type,
        a.wait_event,
        a.backend_type,
+       -- Servers before 13 have no such column.
+       (to_jsonb(a) ->> 'leader_pid')::int AS leader_pid,
        a.datname,
        age(a.backend_xid)::bigint AS backend_xid_age,
        age(a.backend_xmin)::bigint AS xmin_age,

@@ -42,7 +42,8 @@ pub struct TableFact {
     pub columns_known: i64,
     pub row_width: Option<f64>,
     pub has_nulls: Option<bool>,
-    pub locked_by: Option<Vec<i32>>,
+    /// Without a pid it is a prepared transaction.
+    pub locked_by: Option<Vec<Option<i32>>>,
 }
 
 /// One VACUUM or ANALYZE that runs now.

@@ -166,12 +166,16 @@ fn old(table: &TableFact, effective: &Effective) -> Option<Finding> {
 }
 
 fn locked(table: &TableFact) -> Option<Finding> {
-    let pids = table.locked_by.as_ref()?;
-    let named: Vec<String> = pids.iter().take(5).map(ToString::to_string).collect();
+    let holders = table.locked_by.as_ref()?;
+    let named: Vec<String> = holders
+        .iter()
+        .take(5)
+        .map(|pid| pid.map_or_else(|| "a prepared transaction".to_owned(), |pid| format!("session {pid}")))
+        .collect();
     finding(
         Code::VacuumBlocked,
         format!(
-            "autovacuum passes it over: session(s) {} hold a lock on it that VACUUM conflicts with",
+            "autovacuum passes it over: locks on it that VACUUM conflicts with are held by {}",
             named.join(", ")
         ),
     )

@@ -119,6 +119,8 @@ pub struct Session {
     wait_event_type: Option<String>,
     wait_event: Option<String>,
     backend_type: Option<String>,
+    /// Of a parallel worker: the session that it works for.
+    leader_pid: Option<i32>,
     datname: Option<String>,
     /// Transactions since the one that it is: it has written.
     backend_xid_age: Option<i64>,
