@@ -94,7 +94,7 @@ const ALLOWED: [(&str, &[&str], &str); 19] = [
 ];
 
 /// What may not be reached from a crate, by whatever way. A `*` at the end stands for any ending.
-const FORBIDDEN: [Forbidden; 8] = [
+const FORBIDDEN: [Forbidden; 9] = [
     Forbidden {
         from: &["approval-gate", "executor", "approval", "policies", "runbooks"],
         to: &[
@@ -174,8 +174,13 @@ const FORBIDDEN: [Forbidden; 8] = [
             "performance-insights",
             "aws-telemetry",
         ],
-        to: &["approval", "policies", "executor", "model", "agents"],
+        to: &["approval", "policies", "executor", "model", "agents", "genai"],
         why: "observation reads and can do nothing else",
+    },
+    Forbidden {
+        from: &["kit", "journal", "incident", "store", "sql-facts", "runbook-catalog"],
+        to: &["model", "genai"],
+        why: "a model's client and its key are behind orchestrator/model, and only agents and orchestrator ask it",
     },
 ];
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kit::config::FilePath;
+use model::{Limits, Provider};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -28,6 +29,77 @@ pub struct Config {
     /// The MCP servers, by name.
     #[serde(default)]
     pub servers: BTreeMap<String, ServerSection>,
+    /// The models that advise. Without one, rules do all of it.
+    #[serde(default)]
+    pub models: Vec<ModelSection>,
+    #[serde(default)]
+    pub agents: AgentsSection,
+}
+
+/// `[[models]]`: one model of one maker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSection {
+    /// Our own name for it: what the journal calls it.
+    pub name: String,
+    /// `anthropic`, `openai`, `gemini`, `bedrock`, `ollama` or `openai_compatible`.
+    pub provider: Provider,
+    /// The maker's name for it.
+    pub model: String,
+    /// The maker's own address by default; `bedrock` and `openai_compatible` have none.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// The file that holds the key and nothing else.
+    #[serde(default)]
+    pub key_file: Option<FilePath>,
+    /// The name of the environment variable that holds the key.
+    #[serde(default)]
+    pub key_env: Option<String>,
+    /// What a million input tokens cost, in millionths of the currency in which all prices and limits are.
+    #[serde(default)]
+    pub input_price_micros: u64,
+    #[serde(default)]
+    pub output_price_micros: u64,
+    /// Whether it takes a JSON Schema of its answer; by default as its maker does.
+    #[serde(default)]
+    pub structured: Option<bool>,
+    /// How often one question is put to it before the next model is asked.
+    #[serde(default = "attempts")]
+    pub attempts: u32,
+}
+
+/// `[agents]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentsSection {
+    /// The models that are asked, by name and in this order; by default all, as they stand.
+    #[serde(default)]
+    pub models: Option<Vec<String>>,
+    /// What all agents may spend on one incident.
+    #[serde(default = "incident_limits")]
+    pub incident: LimitsSection,
+    /// What each of them may spend on it.
+    #[serde(default = "agent_limits")]
+    pub agent: LimitsSection,
+    /// Where every prompt and answer is written, one file for each incident.
+    #[serde(default)]
+    pub record_dir: Option<FilePath>,
+    /// Whether only digests and sizes of them are.
+    #[serde(default)]
+    pub redact: bool,
+}
+
+/// `[agents.incident]`, `[agents.agent]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSection {
+    /// Input and output together.
+    pub tokens: u64,
+    /// Without it, tokens alone are the limit.
+    #[serde(default)]
+    pub money_micros: Option<u64>,
+    pub calls: u32,
+    pub seconds: u32,
 }
 
 /// `[orchestrator]`
@@ -135,6 +207,25 @@ pub struct ServerSection {
     pub call_timeout_s: u32,
 }
 
+const fn attempts() -> u32 {
+    2
+}
+const fn incident_limits() -> LimitsSection {
+    LimitsSection {
+        tokens: 2_000_000,
+        money_micros: None,
+        calls: 40,
+        seconds: 600,
+    }
+}
+const fn agent_limits() -> LimitsSection {
+    LimitsSection {
+        tokens: 1_000_000,
+        money_micros: None,
+        calls: 16,
+        seconds: 300,
+    }
+}
 const fn max_open_incidents() -> u64 {
     64
 }
@@ -198,6 +289,57 @@ impl Config {
         dir.or_else(|| self.journal.publish_command.clone().map(journal::Publish::Command))
     }
 
+    /// The models that are asked, in order.
+    pub fn models_in_order(&self) -> Vec<&ModelSection> {
+        match &self.agents.models {
+            None => self.models.iter().collect(),
+            Some(names) => {
+                let named = |name: &String| self.models.iter().find(|model| model.name == *name);
+                names.iter().filter_map(named).collect()
+            }
+        }
+    }
+
+    fn model_faults(&self, fault: &mut impl FnMut(String)) {
+        let mut seen: Vec<&str> = Vec::new();
+        for model in &self.models {
+            let name = &model.name;
+            if name.trim().is_empty() || seen.contains(&name.as_str()) {
+                fault(format!("`models.name` is empty or twice: `{name}`"));
+            }
+            seen.push(name);
+            if model.key_file.is_some() && model.key_env.is_some() {
+                fault(format!("model `{name}` has both `key_file` and `key_env`"));
+            }
+        }
+        for name in self
+            .agents
+            .models
+            .iter()
+            .flatten()
+            .filter(|name| !seen.contains(&name.as_str()))
+        {
+            fault(format!(
+                "`agents.models` names `{name}`, but there is no such `[[models]]`"
+            ));
+        }
+        let has_money_limit = self
+            .agents
+            .incident
+            .money_micros
+            .or(self.agents.agent.money_micros)
+            .is_some();
+        let free = |model: &&ModelSection| model.input_price_micros == 0 || model.output_price_micros == 0;
+        for model in self
+            .models_in_order()
+            .into_iter()
+            .filter(free)
+            .filter(|_| has_money_limit)
+        {
+            fault(format!("money is limited, but model `{}` has no price", model.name));
+        }
+    }
+
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let mut fault = |text: String| faults.push(text);
@@ -222,6 +364,7 @@ impl Config {
         if self.journal.publish_dir.is_some() && self.journal.publish_command.is_some() {
             fault("`journal.publish_dir` and `journal.publish_command` are both given".to_owned());
         }
+        self.model_faults(&mut fault);
         if self.targets.is_empty() {
             fault("`[[targets]]` is missing: no alert could be about anything".to_owned());
         }
@@ -268,6 +411,30 @@ impl Config {
             }
         }
         faults
+    }
+}
+
+impl Default for AgentsSection {
+    fn default() -> Self {
+        Self {
+            models: None,
+            incident: incident_limits(),
+            agent: agent_limits(),
+            record_dir: None,
+            redact: false,
+        }
+    }
+}
+
+impl LimitsSection {
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            tokens: Some(self.tokens),
+            money_micros: self.money_micros,
+            calls: Some(self.calls),
+            time: Some(Duration::from_secs(u64::from(self.seconds))),
+        }
     }
 }
 
@@ -352,6 +519,67 @@ env = { DATABASE_URL_FILE = "dsn" }
             message.contains("`gate.url`") && message.contains("`[servers.other]`"),
             "{message}"
         );
+    }
+
+    const MODELS: &str = r#"
+[[models]]
+name = "first"
+provider = "anthropic"
+model = "m-1"
+key_file = "keys/first"
+
+[[models]]
+name = "second"
+provider = "openai_compatible"
+model = "m-2"
+base_url = "http://127.0.0.1:8000/v1"
+input_price_micros = 1000000
+output_price_micros = 2000000
+
+[agents]
+models = ["second", "first"]
+record_dir = "records"
+
+[agents.incident]
+tokens = 100
+calls = 2
+seconds = 3
+"#;
+
+    #[test]
+    fn without_models_rules_do_all_and_with_some_they_are_asked_in_order() {
+        assert!(load(GOOD).unwrap().models_in_order().is_empty());
+        let config = load(&format!("{GOOD}{MODELS}")).unwrap();
+        let order: Vec<&str> = config
+            .models_in_order()
+            .iter()
+            .map(|model| model.name.as_str())
+            .collect();
+        assert_eq!(order, ["second", "first"]);
+        assert!(config.models.first().unwrap().key_file.as_ref().unwrap().is_absolute());
+        assert_eq!(config.agents.incident.limits().calls, Some(2));
+    }
+
+    #[test]
+    fn models_that_could_not_be_asked_as_meant_are_told() {
+        for (from, to, part) in [
+            ("models = [\"second\"", "models = [\"third\"", "`third`"),
+            ("name = \"second\"", "name = \"first\"", "twice: `first`"),
+            ("key_file", "key_env = \"K\"\nkey_file", "both `key_file` and `key_env`"),
+            (
+                "tokens = 100",
+                "tokens = 100\nmoney_micros = 5",
+                "model `first` has no price",
+            ),
+        ] {
+            let message = load(&format!("{GOOD}{}", MODELS.replacen(from, to, 1)))
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains(part), "{message}");
+        }
+        // A key stands in no configuration.
+        let inline = MODELS.replace("key_file", "key");
+        assert!(load(&format!("{GOOD}{inline}")).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! No database driver, no cloud SDK and no key is in here: what is seen comes through MCP, what is done goes through the gate.
 
+mod advisers;
 pub mod cli;
 mod commands;
 mod config;

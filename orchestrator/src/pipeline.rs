@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use agents::Diagnostician;
 use incident::{Incident, IncidentId, State};
 use policies::Policy;
 use runbooks::Catalog;
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::advisers::Advisers;
 use crate::config::Config;
 use crate::gate::Gate;
 use crate::progress::Watchers;
@@ -23,7 +23,7 @@ pub struct Pipeline {
     pub gate: Gate,
     pub catalog: Catalog,
     pub policy: Policy,
-    pub diagnostician: Diagnostician,
+    pub advisers: Advisers,
     pub watchers: Watchers,
     pub stop: CancellationToken,
 }
@@ -67,6 +67,9 @@ impl Pipeline {
         let told = event.clone();
         let recorded = blocking(move || store.record_with(&id, event, &evidence)).await?;
         tracing::info!(incident = %recorded.id, event = told.kind(), state = recorded.state.as_str(), "incident");
+        if recorded.state.is_closed() {
+            self.advisers.release(&recorded.id);
+        }
         self.watchers.tell(&recorded.id, told);
         Ok(recorded)
     }

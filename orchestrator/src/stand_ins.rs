@@ -32,6 +32,8 @@ pub(crate) enum Observer {
     IdleBlocker,
     Healthy,
     OtherSystem,
+    /// Beside the blocker, one client holds many of the connections.
+    TwoCauses,
     /// The symptom goes, but the server has been restarted: collateral.
     Restarted,
 }
@@ -234,7 +236,7 @@ impl Resources<Gate> for Approvals {
     }
 }
 
-/// A tool of the observer that takes no arguments.
+/// What the observer's tools are asked with. They answer the same to everything.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Order {
@@ -284,8 +286,13 @@ look!(BlockingTree, "blocking_tree", |observer| {
                       "state": "idle in transaction", "state_age_s": 42.5, "usename": "app", "application_name": "checkout", "kind": "session"});
     json!({"waiters_total": 1, "truncated": false, "trees": [{"root": root, "waiters": [waiter], "waiters_count": 1, "victims_count": 1}], "ddl_queues": []})
 });
-look!(Sessions, "sessions", |_| {
-    let connections = json!({"max_connections": 100, "used": 10, "used_pct": 10.0, "by_state": {}, "groups": []});
+look!(Sessions, "sessions", |observer| {
+    let mut connections = json!({"max_connections": 100, "used": 10, "used_pct": 10.0, "by_state": {}, "groups": []});
+    if observer == Observer::TwoCauses {
+        let hoarder = json!({"usename": "reports", "application_name": "report-worker", "total": 40, "idle": 40, "active": 0,
+                             "idle_in_transaction": 0, "oldest_idle_s": 33.0, "rolconnlimit": -1});
+        connections = json!({"max_connections": 100, "reserved": 3, "used": 92, "used_pct": 92.0, "by_state": {}, "groups": [hoarder]});
+    }
     json!({"taken_at": "2026-11-23 10:01:00.5+00", "total": 0, "truncated": false, "sessions": [], "connections": connections})
 });
 

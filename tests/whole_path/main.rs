@@ -12,5 +12,6 @@ mod crash;
 mod demo;
 mod fault;
 mod keys;
+mod recorded;
 mod suite;
 mod trial;

@@ -1,49 +1,13 @@
-//! The diagnosis: rules over evidence, and, where there is a model, its opinion first and the rules behind it.
+//! The offline diagnosis: rules over evidence.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 
 use incident::{Author, Diagnosis, DiagnosisError, Findings, Hypothesis, MAX_HYPOTHESES, Rejection};
-use model::Model;
 use runbooks::Evidence;
 
-use crate::by_model::{ModelDiagnosisError, diagnose_with};
 use crate::causes::{Assessment, assess_all, assess_healthy, explain_unexplained};
 use crate::telemetry::Telemetry;
 use crate::thresholds::THRESHOLDS;
-
-/// Makes diagnoses. Without a model it is no worse off than when the model fails.
-#[derive(Clone, Default)]
-pub struct Diagnostician {
-    model: Option<Arc<dyn Model>>,
-}
-
-/// Why the rules answered although there is a model.
-#[derive(Debug)]
-pub struct Fallback(pub ModelDiagnosisError);
-
-impl Diagnostician {
-    #[must_use]
-    pub fn offline() -> Self {
-        Self::default()
-    }
-
-    #[must_use]
-    pub fn with_model(model: Arc<dyn Model>) -> Self {
-        Self { model: Some(model) }
-    }
-
-    /// The model's diagnosis if it stands on the evidence, else the offline one with the reason.
-    pub async fn diagnose(&self, evidence: &[Evidence]) -> Result<(Diagnosis, Option<Fallback>), DiagnosisError> {
-        match &self.model {
-            None => Ok((diagnose(evidence)?, None)),
-            Some(model) => match diagnose_with(model.as_ref(), evidence).await {
-                Ok(diagnosis) => Ok((diagnosis, None)),
-                Err(refused) => Ok((diagnose(evidence)?, Some(Fallback(refused)))),
-            },
-        }
-    }
-}
 
 /// The offline diagnosis. It sees evidence alone: not the alert, not its name.
 pub fn diagnose(evidence: &[Evidence]) -> Result<Diagnosis, DiagnosisError> {

@@ -6,6 +6,8 @@ use incident::{Diagnosis, Hypothesis, RootCause};
 use runbooks::{Binding, Catalog, DraftValue, Evidence, PlanDraft, Runbook};
 use thiserror::Error;
 
+use crate::thresholds::THRESHOLDS;
+
 /// The draft that was chosen, and the runbooks that answer the same cause but were not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
@@ -83,6 +85,54 @@ pub fn choose(diagnosis: &Diagnosis, catalog: &Catalog, evidence: &[Evidence]) -
             reasons: not_taken.join("; "),
         }),
     }
+}
+
+/// Every draft that would answer the diagnosis by rules: for its best cause and for those that are nearly as likely, by
+/// risk. The first is that of [`choose`].
+pub(crate) fn candidates(diagnosis: &Diagnosis, catalog: &Catalog, evidence: &[Evidence]) -> Vec<PlanDraft> {
+    let best_pct = diagnosis.best().confidence_pct;
+    let near = |hypothesis: &&Hypothesis| {
+        best_pct.saturating_sub(hypothesis.confidence_pct) <= THRESHOLDS.indistinct_pct
+            && hypothesis.root_cause.is_actionable()
+    };
+    let mut drafts = Vec::new();
+    for hypothesis in diagnosis.findings().hypotheses.iter().filter(near) {
+        let answers = |runbook: &&Runbook| runbook.document().root_cause == hypothesis.root_cause.as_str();
+        let mut runbooks: Vec<&Runbook> = catalog.iter().filter(answers).collect();
+        runbooks.sort_by_key(|runbook| (risk_rank(runbook), runbook.document().id.clone()));
+        drafts.extend(
+            runbooks
+                .into_iter()
+                .filter_map(|runbook| draft_from(runbook, hypothesis, evidence).ok()),
+        );
+    }
+    drafts
+}
+
+/// Whether a draft, whoever wrote it, answers a cause of the diagnosis and points at that cause's own objects. The rest
+/// is for the catalog to judge.
+pub(crate) fn check_answers(draft: &PlanDraft, diagnosis: &Diagnosis, catalog: &Catalog) -> Result<(), &'static str> {
+    let runbook = catalog.get(&draft.runbook).ok_or("unknown_runbook")?.document();
+    let mut hypotheses = diagnosis.findings().hypotheses.iter();
+    let hypothesis = hypotheses
+        .find(|hypothesis| hypothesis.root_cause.as_str() == runbook.root_cause)
+        .ok_or("runbook_for_another_cause")?;
+    for (name, value) in &draft.parameters {
+        // Numbers that no evidence shows are the runbook's defaults, and nobody else's.
+        let DraftValue::Evidence { evidence, pointer } = value else {
+            return Err("literal_not_allowed");
+        };
+        let binding = runbook.parameters.get(name).and_then(|spec| spec.evidence.as_ref());
+        let binding = binding.ok_or("unknown_parameter")?;
+        let is_named = hypothesis
+            .objects
+            .values()
+            .any(|object| object.evidence == *evidence && place_of(binding, &object.pointer).as_ref() == Some(pointer));
+        if !is_named {
+            return Err("pointer_not_of_the_diagnosis");
+        }
+    }
+    Ok(())
 }
 
 fn risk_rank(runbook: &Runbook) -> String {

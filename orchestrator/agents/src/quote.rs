@@ -3,6 +3,8 @@
 use runbooks::Evidence;
 
 const MAX_EVIDENCE_BYTES: usize = 16_000;
+/// A whole plan fits.
+const MAX_OTHER_BYTES: usize = 64_000;
 
 /// One piece of evidence as a framed block. What stands inside is data, and the prompt says so.
 #[must_use]
@@ -22,6 +24,15 @@ pub fn quote(evidence: &Evidence) -> String {
     )
 }
 
+/// A JSON value that is not evidence, framed by this word of ours in the same way.
+#[must_use]
+pub(crate) fn quote_as(frame: &str, value: &serde_json::Value) -> String {
+    let body = plain(&value.to_string());
+    let (body, cut) = cut_at(&body, MAX_OTHER_BYTES);
+    let note = if cut { "\n[cut: the rest is not shown]" } else { "" };
+    format!("<{frame}>\n{body}{note}\n</{frame}>\n")
+}
+
 /// JSON text in which `<` and `>` are escaped, so that no content can end the frame, and nothing is invisible.
 fn plain(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
@@ -39,6 +50,18 @@ fn plain(json: &str) -> String {
 /// Characters that reorder or hide text: bidirectional marks, zero-width characters, tag characters.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A model's own words, for people: nothing in them steers a terminal or hides.
+pub(crate) fn visible(text: &str) -> String {
+    let show = |c: char| {
+        if (c.is_control() && c != '\n') || is_invisible(c) {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    text.chars().map(show).collect()
 }
 
 fn cut_at(text: &str, max_bytes: usize) -> (&str, bool) {

@@ -35,9 +35,20 @@ pub enum Event {
     },
     Diagnosed {
         findings: Findings,
+        /// What an agent looked up beyond the first look.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        evidence: Vec<EvidenceNote>,
+        /// Why rules answered although there is a model, and where the two differ.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     Planned {
         plan: PlanRecord,
+    },
+    /// Objections to the plan were answered by another one; it happens once.
+    Revised {
+        plan: PlanRecord,
+        opinions: Vec<Opinion>,
     },
     Debated {
         opinions: Vec<Opinion>,
@@ -186,6 +197,8 @@ pub enum HandOverReason {
     NoEvidence,
     /// No runbook answers the cause, or none can be filled from the evidence.
     NoRunbook,
+    /// The plan met objections and was taken back.
+    Withdrawn,
     /// The target is not the database it should be.
     WrongTarget,
     /// The gate did not take the plan, for a reason other than policy.
@@ -213,6 +226,7 @@ impl Event {
             Self::EvidenceTaken { .. } => "incident.evidence_taken",
             Self::Diagnosed { .. } => "incident.diagnosed",
             Self::Planned { .. } => "incident.planned",
+            Self::Revised { .. } => "incident.revised",
             Self::Debated { .. } => "incident.debated",
             Self::Judged { .. } => "incident.judged",
             Self::PolicyRefused { .. } => "incident.policy_refused",
@@ -270,6 +284,7 @@ impl HandOverReason {
             Self::Unexplained => "unexplained",
             Self::NoEvidence => "no_evidence",
             Self::NoRunbook => "no_runbook",
+            Self::Withdrawn => "withdrawn",
             Self::WrongTarget => "wrong_target",
             Self::GateRefused => "gate_refused",
             Self::GateUnreachable => "gate_unreachable",

@@ -34,7 +34,13 @@ pub struct Incident {
     pub evidence: Vec<EvidenceNote>,
     pub missing: Vec<MissingEvidence>,
     pub findings: Option<Findings>,
+    /// Why rules answered although there is a model, and where the two differ.
+    #[serde(default)]
+    pub diagnosis_notes: Vec<String>,
     pub plan: Option<PlanRecord>,
+    /// The plan before this one, and what was said of it.
+    #[serde(default)]
+    pub revision: Option<Revision>,
     pub opinions: Vec<Opinion>,
     pub decision: Option<Value>,
     pub request: Option<RequestTicket>,
@@ -44,6 +50,14 @@ pub struct Incident {
     pub recovery: Option<Recovery>,
     pub ending: Option<Ending>,
     pub post_mortem: Option<Digest>,
+}
+
+/// A plan that gave way to another one, and the opinions that it met.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revision {
+    pub plan: PlanRecord,
+    pub opinions: Vec<Opinion>,
 }
 
 /// One alert of the incident; `alert.status` follows what its source says.
@@ -113,7 +127,9 @@ impl Incident {
             evidence: Vec::new(),
             missing: Vec::new(),
             findings: None,
+            diagnosis_notes: Vec::new(),
             plan: None,
+            revision: None,
             opinions: Vec::new(),
             decision: None,
             request: None,
@@ -132,6 +148,10 @@ impl Incident {
             state: self.state.as_str().to_owned(),
             event: event.kind(),
         };
+        // The state alone does not tell the first plan from the second.
+        if matches!(event, Event::Revised { .. }) && (self.revision.is_some() || self.plan.is_none()) {
+            return Err(illegal());
+        }
         self.state = self.state.apply(&event).ok_or_else(illegal)?;
         match event {
             Event::Opened { .. } | Event::DiagnosisStarted => {}
@@ -148,8 +168,20 @@ impl Incident {
                 self.evidence.extend(evidence);
                 self.missing = missing;
             }
-            Event::Diagnosed { findings } => self.findings = Some(findings),
+            Event::Diagnosed {
+                findings,
+                evidence,
+                notes,
+            } => {
+                self.findings = Some(findings);
+                self.evidence.extend(evidence);
+                self.diagnosis_notes = notes;
+            }
             Event::Planned { plan } => self.plan = Some(plan),
+            Event::Revised { plan, opinions } => {
+                let before = self.plan.replace(plan);
+                self.revision = before.map(|plan| Revision { plan, opinions });
+            }
             Event::Debated { opinions } => self.opinions = opinions,
             Event::Judged { decision } => self.decision = Some(decision),
             Event::Requested { request } => self.request = Some(request),
@@ -304,7 +336,11 @@ mod tests {
                 evidence: vec![],
                 missing: vec![],
             },
-            Event::Diagnosed { findings },
+            Event::Diagnosed {
+                findings,
+                evidence: vec![],
+                notes: vec![],
+            },
             Event::Planned { plan },
             Event::Debated { opinions: vec![] },
             Event::Judged {
@@ -364,6 +400,39 @@ mod tests {
             let once = incident.apply(event.clone()).unwrap();
             assert!(once.apply(event.clone()).is_err(), "{} came twice", event.kind());
         }
+    }
+
+    #[test]
+    fn a_plan_gives_way_to_another_once() {
+        let mut debating = opened();
+        for event in way_to_recovery().into_iter().take(4) {
+            debating = debating.apply(event).unwrap();
+        }
+        let first = debating.plan.clone().unwrap();
+        let revised = Event::Revised {
+            plan: PlanRecord {
+                text: "{\"second\": true}".to_owned(),
+                ..first.clone()
+            },
+            opinions: vec![],
+        };
+        let read_back = Event::parse(revised.kind(), revised.data().unwrap()).unwrap();
+        let debating = debating.apply(read_back).unwrap();
+        assert_eq!(debating.state, State::Debating);
+        assert_eq!(debating.revision.as_ref().unwrap().plan, first);
+        assert_ne!(debating.plan.as_ref().unwrap().text, first.text);
+        let refused = debating.apply(revised).unwrap_err();
+        assert_eq!(refused.event, "incident.revised");
+    }
+
+    #[test]
+    fn a_journal_from_before_the_models_is_read() {
+        let findings = json!({"author": {"kind": "offline"}, "hypotheses": [], "rejected": []});
+        let diagnosed = Event::parse("incident.diagnosed", json!({"findings": findings})).unwrap();
+        assert_eq!(diagnosed.data().unwrap(), json!({"findings": findings}));
+        let opinions = json!({"opinions": [{"agent": "cost", "verdict": "abstain", "reasons": []}]});
+        let debated = Event::parse("incident.debated", opinions.clone()).unwrap();
+        assert_eq!(debated.data().unwrap(), opinions);
     }
 
     #[test]

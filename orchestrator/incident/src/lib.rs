@@ -20,7 +20,7 @@ pub use event::{
     Approval, Event, EvidenceNote, ExecutionResult, ExecutionTicket, HandOverReason, MissingEvidence, PlanRecord,
     RefusedBy, RequestTicket,
 };
-pub use incident::{AlertRecord, Ending, IllegalEvent, Incident, IncidentId};
+pub use incident::{AlertRecord, Ending, IllegalEvent, Incident, IncidentId, Revision};
 pub use opinion::{Opinion, Reason, Verdict};
 pub use recovery::{Reading, Recovery};
 // What incidents are made of beside their own parts, for those who keep them.

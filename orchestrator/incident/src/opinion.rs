@@ -10,6 +10,9 @@ pub struct Opinion {
     pub agent: String,
     pub verdict: Verdict,
     pub reasons: Vec<Reason>,
+    /// The model that said it; without one, it is said by rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

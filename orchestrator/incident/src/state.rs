@@ -56,6 +56,7 @@ impl State {
             (Self::Diagnosing, Event::EvidenceTaken { .. }) => Self::Diagnosing,
             (Self::Diagnosing, Event::Diagnosed { .. }) => Self::Planning,
             (Self::Planning, Event::Planned { .. }) => Self::Debating,
+            (Self::Debating, Event::Revised { .. }) => Self::Debating,
             (Self::Debating, Event::Debated { .. }) => Self::Policy,
             (Self::Policy, Event::Judged { .. }) => Self::Policy,
             (Self::Policy, Event::PolicyRefused { .. }) => Self::Ended(Refused),

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use agents::Diagnostician;
 use anyhow::{Context, Result};
 use policies::Policy;
 use runbooks::Catalog;
 use store::{Store, StoreConfig};
 use tokio_util::sync::CancellationToken;
 
+use crate::advisers::Advisers;
 use crate::config::Config;
 use crate::gate::Gate;
 use crate::pipeline::Pipeline;
@@ -21,6 +21,7 @@ pub(crate) fn assemble(config: Config, stop: CancellationToken) -> Result<Pipeli
     let rules = &config.policy;
     let policy = Policy::open(rules.dir.as_deref(), rules.windows.as_deref(), rules.freezes.as_deref())
         .context("could not read the policy")?;
+    let advisers = Advisers::new(&config)?;
     let store = Store::open(&StoreConfig {
         dir: config.orchestrator.state_dir.to_path_buf(),
         origin: format!("countersign/{}", config.orchestrator.id),
@@ -38,7 +39,7 @@ pub(crate) fn assemble(config: Config, stop: CancellationToken) -> Result<Pipeli
         store: Arc::new(store),
         catalog,
         policy,
-        diagnostician: Diagnostician::offline(),
+        advisers,
         watchers: Watchers::none_yet(),
         stop,
         config,

@@ -38,6 +38,7 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
             HandOverReason::Unexplained
             | HandOverReason::NoEvidence
             | HandOverReason::NoRunbook
+            | HandOverReason::Withdrawn
             | HandOverReason::WrongTarget
             | HandOverReason::GateRefused
             | HandOverReason::GateUnreachable

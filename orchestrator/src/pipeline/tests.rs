@@ -266,7 +266,7 @@ async fn a_models_diagnosis_on_evidence_is_taken_and_one_without_is_not() {
         json!({"hypotheses": [{
             "root_cause": "idle_in_transaction_blocker", "confidence_pct": 88, "explanation": "501 holds locks",
             "signals_for": [{"says": "1 waits for 501", "evidence": evidence}],
-            "objects": {"blocker": {"evidence": evidence, "pointer": "/trees/0/root"}},
+            "objects": [{"part": "blocker", "evidence": evidence, "pointer": "/trees/0/root"}],
         }]})
         .to_string()
     };
@@ -274,11 +274,161 @@ async fn a_models_diagnosis_on_evidence_is_taken_and_one_without_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let stand_ins = StandIns::start(Script::default()).await;
         let mut pipeline = pipeline(folder.path(), &stand_ins);
-        pipeline.diagnostician = Diagnostician::with_model(Arc::new(model::Scripted::answering([answer(evidence)])));
+        pipeline.advisers = Advisers::of(Arc::new(model::Scripted::answering(vec![answer(evidence); 3])));
         let id = opened(&pipeline).await;
         let closed = pipeline.drive(&id, None).await.unwrap();
         assert_eq!(closed.state, State::Closed(Outcome::Resolved));
         let text = std::fs::read_to_string(pipeline.post_mortem_file(&id)).unwrap();
         assert!(text.contains(author), "{text}");
+    }
+}
+
+/// What every model of a whole path says, in the order in which it is asked: the diagnosis, the plan, three opinions.
+mod with_models {
+    use model::{Reply, Scripted};
+
+    use super::*;
+    use crate::advisers::Advisers;
+
+    fn diagnosis() -> String {
+        json!({"hypotheses": [{
+            "root_cause": "idle_in_transaction_blocker", "confidence_pct": 88, "explanation": "501 holds locks",
+            "signals_for": [{"says": "1 waits for 501", "evidence": "E2"}], "signals_against": [],
+            "objects": [{"part": "blocker", "evidence": "E2", "pointer": "/trees/0/root"}],
+        }], "rejected": []})
+        .to_string()
+    }
+
+    /// The draft of this runbook, pointing at the first row of everything.
+    fn draft(runbook: &str) -> String {
+        let catalog = Catalog::shipped().unwrap();
+        let document = catalog.get(runbook).unwrap().document();
+        let bound = document
+            .parameters
+            .iter()
+            .filter_map(|(name, spec)| Some((name, spec.evidence.as_ref()?)));
+        let parameters: Vec<serde_json::Value> = bound
+            .map(|(name, binding)| {
+                let evidence = if binding.tool == "sessions" { "E3" } else { "E2" };
+                json!({"name": name, "evidence": evidence, "pointer": binding.pointer.replace('*', "0")})
+            })
+            .collect();
+        json!({"action": "plan", "runbook": runbook, "version": document.version, "parameters": parameters}).to_string()
+    }
+
+    fn opinion(verdict: &str) -> String {
+        json!({"verdict": verdict, "reasons": [{"says": "so it is", "cites": ["/steps/0"]}]}).to_string()
+    }
+
+    async fn driven(replies: Vec<Reply>, folder: &Path) -> (incident::Incident, String, Arc<Scripted>) {
+        driven_at(Observer::IdleBlocker, replies, folder).await
+    }
+
+    async fn driven_at(
+        observer: Observer,
+        replies: Vec<Reply>,
+        folder: &Path,
+    ) -> (incident::Incident, String, Arc<Scripted>) {
+        let stand_ins = StandIns::start(Script {
+            observer,
+            ..Script::default()
+        })
+        .await;
+        let mut pipeline = pipeline(folder, &stand_ins);
+        let model = Arc::new(Scripted::replying(replies.into_iter().map(Ok)));
+        pipeline.advisers = Advisers::of(model.clone());
+        let id = opened(&pipeline).await;
+        let closed = pipeline.drive(&id, None).await.unwrap();
+        let page = std::fs::read_to_string(pipeline.post_mortem_file(&id)).unwrap();
+        (closed, page, model)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_a_model_looks_up_is_evidence_of_the_incident() {
+        let folder = tempfile::tempdir().unwrap();
+        let calls = Reply::calling([
+            ("postgres-readonly__sessions", json!({})),
+            ("postgres-readonly__query", json!({"sql": "SELECT 1"})),
+        ]);
+        let (closed, page, model) = driven(vec![calls, Reply::text(diagnosis())], folder.path()).await;
+        assert_eq!(closed.state, State::Closed(Outcome::Resolved));
+        let taken = closed.evidence.last().unwrap();
+        assert_eq!(taken.tool, "sessions");
+        assert!(page.contains(&format!("| {} |", taken.id)), "{page}");
+        // Only what takes no statement was offered.
+        let offered: Vec<String> = model
+            .asked()
+            .first()
+            .unwrap()
+            .tools
+            .iter()
+            .map(|tool| tool.name.clone())
+            .collect();
+        assert!(
+            offered.contains(&"postgres-readonly__sessions".to_owned()),
+            "{offered:?}"
+        );
+        assert!(!offered.contains(&"postgres-readonly__query".to_owned()), "{offered:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_objection_changes_the_plan_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut two: serde_json::Value = serde_json::from_str(&diagnosis()).unwrap();
+        two.pointer_mut("/hypotheses").unwrap().as_array_mut().unwrap().push(json!({
+            "root_cause": "connection_saturation", "confidence_pct": 80, "explanation": "one client holds the connections",
+            "signals_for": [{"says": "40 sessions", "evidence": "E3"}], "signals_against": [],
+            "objects": [{"part": "client", "evidence": "E3", "pointer": "/connections/groups/0"}],
+        }));
+        let mut replies = vec![two.to_string(), draft("idle-in-transaction-blocker")];
+        replies.extend(["object", "support", "support"].map(opinion));
+        replies.push(draft("connection-saturation"));
+        replies.extend(["object", "support", "support"].map(opinion));
+        // A second revision would be asked for here, and is not.
+        replies.push(draft("idle-in-transaction-blocker"));
+        let replies = replies.into_iter().map(Reply::text).collect();
+        let (closed, page, model) = driven_at(Observer::TwoCauses, replies, folder.path()).await;
+        assert_eq!(closed.plan.unwrap().draft.runbook, "connection-saturation", "{page}");
+        assert_eq!(
+            closed.revision.unwrap().plan.draft.runbook,
+            "idle-in-transaction-blocker"
+        );
+        assert_eq!(model.asked().len(), 9);
+        assert!(
+            page.contains("met objections") && page.contains("planned anew"),
+            "{page}"
+        );
+        // The second objection stands.
+        let objecting = closed
+            .opinions
+            .iter()
+            .filter(|o| o.by.is_some() && o.verdict == incident::Verdict::Object);
+        assert_eq!(objecting.count(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_objection_that_nothing_answers_stands_on_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut replies = vec![Reply::text(diagnosis())];
+        // The planner says nothing that is read, and the rules plan; then three agents judge, and one objects.
+        replies.extend(["x", "x", "x"].map(Reply::text));
+        replies.extend([opinion("object"), opinion("object"), opinion("object")].map(Reply::text));
+        let (closed, page, _) = driven(replies, folder.path()).await;
+        assert_eq!(closed.state, State::Closed(Outcome::Resolved));
+        assert!(closed.revision.is_none());
+        assert_eq!(closed.opinions.len(), 6);
+        assert!(page.contains("reviewer (the model scripted): object"), "{page}");
+        assert!(page.contains("the model's plan: \\`malformed_answer"), "{page}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn without_a_model_that_answers_the_rules_do_it_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let (closed, page, _) = driven(Vec::new(), folder.path()).await;
+        assert_eq!(closed.state, State::Closed(Outcome::Resolved));
+        assert!(
+            page.contains("Made by rules") && page.contains("model_unreachable"),
+            "{page}"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The sections of a post-mortem, in the order in which they are read.
 
-use incident::{Author, Incident, Signal};
+use incident::{Author, Incident, Opinion, Revision, Signal};
 use runbooks::{Action, PlanDocument, Rollback, Source, Step};
 use serde_json::Value;
 
@@ -73,6 +73,9 @@ pub(super) fn diagnosis(page: &mut Page, incident: &Incident) {
         Author::Offline => "Made by rules over evidence; no model took part.".to_owned(),
         Author::Model { name } => format!("Made by the model {name}, and held against the evidence."),
     });
+    for note in &incident.diagnosis_notes {
+        page.text(&format!("Note: {note}."));
+    }
     for hypothesis in &findings.hypotheses {
         page.text(&format!("{} ({} %)", hypothesis.root_cause, hypothesis.confidence_pct));
         for signal in &hypothesis.signals_for {
@@ -181,8 +184,25 @@ pub(super) fn debate(page: &mut Page, incident: &Incident) {
         return;
     }
     page.section("Debate");
-    for opinion in &incident.opinions {
-        page.text(&format!("{}: {}", opinion.agent, opinion.verdict.as_str()));
+    if let Some(Revision { plan, opinions }) = &incident.revision {
+        page.text(&format!(
+            "The first plan, `{}` version {}, met objections:",
+            plan.draft.runbook, plan.draft.version
+        ));
+        say(page, opinions);
+        page.text("Of the plan above:");
+    }
+    say(page, &incident.opinions);
+}
+
+fn say(page: &mut Page, opinions: &[Opinion]) {
+    for opinion in opinions {
+        let by = opinion
+            .by
+            .as_ref()
+            .map(|model| format!(" (the model {model})"))
+            .unwrap_or_default();
+        page.text(&format!("{}{by}: {}", opinion.agent, opinion.verdict.as_str()));
         for reason in &opinion.reasons {
             page.bullet(&format!("{} ({})", reason.says, reason.cites.join(", ")));
         }

@@ -1,7 +1,7 @@
 //! The timeline: each journalled event in words, with the time it took.
 
 use chrono::{DateTime, Utc};
-use incident::{Event, ExecutionResult};
+use incident::{Event, ExecutionResult, Opinion};
 use journal::Entry;
 use serde_json::Value;
 
@@ -44,18 +44,18 @@ pub(crate) fn in_words(event: &Event) -> String {
                 missing.len()
             )
         }
-        Event::Diagnosed { findings } => match findings.hypotheses.first() {
+        Event::Diagnosed { findings, .. } => match findings.hypotheses.first() {
             Some(best) => format!("diagnosed {} ({} %)", best.root_cause, best.confidence_pct),
             None => "diagnosed nothing".to_owned(),
         },
         Event::Planned { plan } => format!("planned {} version {}", plan.draft.runbook, plan.draft.version),
-        Event::Debated { opinions } => {
-            let words: Vec<String> = opinions
-                .iter()
-                .map(|o| format!("{} {}s", o.agent, o.verdict.as_str()))
-                .collect();
-            format!("debated: {}", words.join(", "))
-        }
+        Event::Revised { plan, opinions } => format!(
+            "debated: {}; planned anew: {} version {}",
+            verdicts(opinions),
+            plan.draft.runbook,
+            plan.draft.version
+        ),
+        Event::Debated { opinions } => format!("debated: {}", verdicts(opinions)),
         Event::Judged { decision } => {
             let word = if crate::stage::is_allowed(decision) {
                 "allows"
@@ -119,4 +119,12 @@ fn at(entry: &Entry) -> Option<DateTime<Utc>> {
 fn seconds(span: chrono::Duration) -> String {
     let ms = span.num_milliseconds();
     format!("{}.{:03} s", ms / 1000, (ms % 1000).abs())
+}
+
+fn verdicts(opinions: &[Opinion]) -> String {
+    let said = |opinion: &Opinion| {
+        let by = if opinion.by.is_some() { " (model)" } else { "" };
+        format!("{}{by} {}s", opinion.agent, opinion.verdict.as_str())
+    };
+    opinions.iter().map(said).collect::<Vec<_>>().join(", ")
 }

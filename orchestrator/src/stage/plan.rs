@@ -1,10 +1,10 @@
 //! Diagnosis in, exact plan out: the catalog chooses and renders; nothing is written here.
 
-use agents::{NoPlan, choose};
+use agents::{NoPlan, Planned, Planning, PlanningError, plan};
 use chrono::Utc;
 use incident::{Diagnosis, Event, HandOverReason, Incident, PlanRecord};
 use rand::RngCore;
-use runbooks::{Evidence, Plan, PlanContext, Target, Timestamp};
+use runbooks::{Evidence, Plan, PlanContext, PlanDraft, PlanError, Target, Timestamp};
 
 use super::observe::text_of;
 use super::{Halt, Step};
@@ -19,18 +19,36 @@ impl Pipeline {
             .clone()
             .ok_or_else(|| no_plan("the incident has no diagnosis"))?;
         let diagnosis = Diagnosis::admit(findings, &evidence).map_err(|e| no_plan(&crate::chain(&e)))?;
-        let choice = choose(&diagnosis, &self.catalog, &evidence).map_err(|why| hand_over(&why, &diagnosis))?;
-        let context = self.plan_context(incident, self.target_of(incident)?, &evidence);
-        let plan = Plan::fill(&choice.draft, &self.catalog, &evidence, context)
-            .map_err(|e| no_plan(&format!("{}: {}", e.code(), crate::chain(&e))))?;
-        let text = String::from_utf8(plan.bytes().to_vec()).map_err(|e| Halt::internal(&e))?;
-        let plan = PlanRecord {
-            draft: choice.draft,
-            digest: plan.digest(),
-            text,
-            not_taken: choice.not_taken,
+        let fill = self.filler(incident, &evidence)?;
+        let planning = Planning {
+            diagnosis: &diagnosis,
+            catalog: &self.catalog,
+            evidence: &evidence,
+            fill: &fill,
         };
-        Ok(Event::Planned { plan }.into())
+        let counsel = self.advisers.of_incident(&incident.id);
+        let planned = self.unless_stopped(plan(counsel.as_ref(), &planning)).await?;
+        let planned = planned.map_err(|error| match error {
+            PlanningError::NoPlan(why) => hand_over(&why, &diagnosis),
+            PlanningError::NotFilled(refused) => no_plan(&format!("{}: {}", refused.code(), crate::chain(&refused))),
+        })?;
+        Ok(Event::Planned {
+            plan: record_of(planned)?,
+        }
+        .into())
+    }
+
+    /// Renders drafts for this incident: whoever wrote them, the catalog and the evidence say what becomes of them.
+    pub(crate) fn filler<'a>(
+        &'a self,
+        incident: &'a Incident,
+        evidence: &'a [Evidence],
+    ) -> Result<impl Fn(&PlanDraft) -> Result<Plan, PlanError> + Sync + 'a, Halt> {
+        let target = self.target_of(incident)?;
+        Ok(move |draft: &PlanDraft| {
+            let context = self.plan_context(incident, target, evidence);
+            Plan::fill(draft, &self.catalog, evidence, context)
+        })
     }
 
     fn plan_context(&self, incident: &Incident, target: &TargetSection, evidence: &[Evidence]) -> PlanContext {
@@ -57,6 +75,16 @@ impl Pipeline {
             nonce: hex::encode(nonce),
         }
     }
+}
+
+pub(super) fn record_of(planned: Planned) -> Result<PlanRecord, Halt> {
+    let Planned { plan, draft, not_taken } = planned;
+    Ok(PlanRecord {
+        draft,
+        digest: plan.digest(),
+        text: String::from_utf8(plan.bytes().to_vec()).map_err(|e| Halt::internal(&e))?,
+        not_taken,
+    })
 }
 
 fn no_plan(message: &str) -> Halt {

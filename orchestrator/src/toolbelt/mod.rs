@@ -3,6 +3,7 @@
 mod call;
 mod connect;
 mod look;
+mod lookup;
 mod server;
 
 use std::collections::BTreeMap;

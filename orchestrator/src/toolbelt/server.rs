@@ -72,6 +72,12 @@ impl McpServer {
         }
     }
 
+    /// What it offers, as it says itself.
+    pub async fn tools(&self) -> Result<Vec<rmcp::model::Tool>, CallError> {
+        let connection = self.connected().await?;
+        self.bounded("tools/list", connection.list_all_tools()).await
+    }
+
     /// Reads a resource that is one JSON text.
     pub async fn read(&self, uri: &str) -> Result<Value, CallError> {
         match self.read_once(uri).await {

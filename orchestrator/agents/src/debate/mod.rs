@@ -8,6 +8,7 @@ use incident::{Findings, Opinion, Reason, Verdict};
 use runbooks::{Evidence, PlanDocument, Timestamp};
 
 /// What all three see: the plan as data, the diagnosis that it answers, and the evidence behind both.
+#[derive(Clone, Copy)]
 pub struct Case<'a> {
     pub plan: &'a PlanDocument,
     pub findings: &'a Findings,
@@ -32,6 +33,7 @@ fn opinion(agent: &str, support: Vec<Reason>, objections: Vec<Reason>) -> Opinio
         agent: agent.to_owned(),
         verdict,
         reasons,
+        by: None,
     }
 }
 
@@ -43,7 +45,7 @@ fn reason(says: impl Into<String>, cites: &[&str]) -> Reason {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
     use runbooks::{Catalog, Digest, Plan, PlanContext, Target};
 
@@ -51,11 +53,11 @@ mod tests {
     use crate::test_evidence::{idle_blocker, record, saturated, without};
     use crate::{choose, diagnose};
 
-    fn made_at() -> Timestamp {
+    pub(crate) fn made_at() -> Timestamp {
         Timestamp::from_unix(1_795_000_002)
     }
 
-    fn plan_for(evidence: &[Evidence]) -> (PlanDocument, Findings) {
+    pub(crate) fn plan_for(evidence: &[Evidence]) -> (PlanDocument, Findings) {
         let catalog = Catalog::shipped().unwrap();
         let diagnosis = diagnose(evidence).unwrap();
         let draft = choose(&diagnosis, &catalog, evidence).unwrap().draft;

@@ -171,4 +171,11 @@ async fn a_vacuum_that_waits_or_sleeps_says_why_and_a_lock_stops_no_answer() {
         "it did not wait: {}",
         answer["cost_ms"]
     );
+
+    // Prepared, the transaction keeps the lock and has no session.
+    holder.batch_execute("PREPARE TRANSACTION 'unfinished'").await.unwrap();
+    let answer = mcp.ok("table_health", json!({"table": "slow"})).await;
+    let findings = answer["tables"][0]["findings"].to_string();
+    assert!(findings.contains("held by a prepared transaction"), "{answer:#}");
+    holder.batch_execute("ROLLBACK PREPARED 'unfinished'").await.unwrap();
 }
