@@ -131,7 +131,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         return demo::rehearsal::run(&args).await;
     }
     if let Command::Eval(args) = cli.command {
-        return commands::eval(&args);
+        return commands::eval(&args).await;
     }
     kit::logging::init("orchestrator", cli.log_format);
     let file = match &cli.command {

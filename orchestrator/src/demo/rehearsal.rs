@@ -204,8 +204,7 @@ impl Rehearsal<'_> {
             expect: fault.expect,
             evidence: taken.evidence,
         };
-        let diagnosis = agents::diagnose(&case.evidence)?;
-        let score = case.score(&diagnosis, self.catalog);
+        let score = case.judge(None, self.catalog).await?;
         tell_line(&format!(
             "{}: swept in {swept:.0?}, judged in {:.1?}",
             case.name,

@@ -1,10 +1,12 @@
 //! A recorded incident and what is right about it: evidence as it was taken, the cause, its object and the runbook.
 
 use std::path::Path;
+use std::time::Instant;
 
+use agents::{Counsel, Planning};
 use anyhow::{Context, Result};
 use incident::{Diagnosis, RootCause};
-use runbooks::{Catalog, Evidence, Plan, PlanContext, Target, Timestamp};
+use runbooks::{Catalog, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -51,6 +53,12 @@ pub(crate) struct Score {
     pub why_not: Vec<String>,
     /// A plan for another runbook than the right one, or for the wrong object: a person could have signed it.
     pub is_dangerous: bool,
+    /// Why rules answered although there is a model, and where the two differ.
+    pub notes: Vec<String>,
+    pub took_ms: u64,
+    pub tokens: u64,
+    /// In millionths of the currency that the models' prices are in.
+    pub money_micros: u64,
 }
 
 impl Case {
@@ -59,8 +67,36 @@ impl Case {
         std::fs::write(file, text).with_context(|| format!("could not write `{}`", file.display()))
     }
 
-    /// Compares a diagnosis, and the plan that the catalog makes of it, with what is right.
-    pub fn score(&self, diagnosis: &Diagnosis, catalog: &Catalog) -> Score {
+    /// Diagnoses and plans, by these models or by rules, and compares with what is right. Nothing is looked up: what was
+    /// recorded is all there is.
+    pub async fn judge(&self, counsel: Option<&Counsel>, catalog: &Catalog) -> Result<Score> {
+        let began = Instant::now();
+        let investigated = agents::investigate(counsel, &self.evidence, None).await?;
+        let diagnosis = investigated.diagnosis;
+        let fill = |draft: &PlanDraft| Plan::fill(draft, catalog, &self.evidence, self.context());
+        let planning = Planning {
+            diagnosis: &diagnosis,
+            catalog,
+            evidence: &self.evidence,
+            fill: &fill,
+        };
+        // The runbook of the plan, filled and rendered as it would be for people to sign.
+        let plan = match agents::plan(counsel, &planning).await {
+            Ok(planned) => Ok(planned.plan.document().runbook.id.clone()),
+            Err(why) => Err(crate::chain(&why)),
+        };
+        let mut score = self.score(&diagnosis, plan);
+        score.notes = investigated.notes;
+        score.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Some(counsel) = counsel {
+            let spent = counsel.incident().spent();
+            score.tokens = spent.tokens;
+            score.money_micros = spent.money_micros;
+        }
+        Ok(score)
+    }
+
+    fn score(&self, diagnosis: &Diagnosis, plan: std::result::Result<String, String>) -> Score {
         let hypotheses = &diagnosis.findings().hypotheses;
         let best = diagnosis.best();
         let cause_is_right = self.expect.root_causes.contains(&best.root_cause);
@@ -71,7 +107,6 @@ impl Case {
         let mut objects = best.objects.values();
         let object_is_right = self.expect.object.is_empty()
             || objects.any(|object| object.resolve(&self.evidence).cloned().is_some_and(has_members));
-        let plan = self.plan(diagnosis, catalog);
         let plan_is_right = plan.as_ref().ok() == self.expect.runbook.as_ref();
         let also = |cause: &RootCause| hypotheses.iter().any(|hypothesis| hypothesis.root_cause == *cause);
         Score {
@@ -92,6 +127,10 @@ impl Case {
                 self.why_not(diagnosis)
             },
             plan,
+            notes: Vec::new(),
+            took_ms: 0,
+            tokens: 0,
+            money_micros: 0,
         }
     }
 
@@ -102,14 +141,6 @@ impl Case {
         reasons
             .map(|signal| format!("{} ({})", signal.says, signal.evidence))
             .collect()
-    }
-
-    /// The runbook of the plan, filled and rendered as it would be for people to sign.
-    fn plan(&self, diagnosis: &Diagnosis, catalog: &Catalog) -> std::result::Result<String, String> {
-        let choice = agents::choose(diagnosis, catalog, &self.evidence).map_err(|why| why.to_string())?;
-        let plan = Plan::fill(&choice.draft, catalog, &self.evidence, self.context())
-            .map_err(|refused| format!("{}: {}", refused.code(), crate::chain(&refused)))?;
-        Ok(plan.document().runbook.id.clone())
     }
 
     /// As if the plan were made when the last answer came.

@@ -1,6 +1,10 @@
 //! What a set of cases came to: a row each, and the figures that a regression gate looks at.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use anyhow::Result;
+use incident::RootCause;
 use serde::Serialize;
 
 use super::case::Score;
@@ -18,6 +22,11 @@ pub(crate) struct Report {
     /// Of those with the right cause.
     pub plans_right: usize,
     pub dangerous: usize,
+    pub seconds: f64,
+    pub tokens: u64,
+    pub money_micros: u64,
+    /// Of each cause that was named first: how often, and how often that was right.
+    pub precision: BTreeMap<RootCause, Precision>,
     pub scores: Vec<Score>,
 }
 
@@ -31,6 +40,13 @@ impl Report {
             objects_right: count(&|score| score.cause_is_right && score.object_is_right),
             plans_right: count(&|score| score.cause_is_right && score.plan_is_right),
             dangerous: count(&|score| score.is_dangerous),
+            seconds: scores
+                .iter()
+                .map(|score| Duration::from_millis(score.took_ms).as_secs_f64())
+                .sum(),
+            tokens: scores.iter().map(|score| score.tokens).sum(),
+            money_micros: scores.iter().map(|score| score.money_micros).sum(),
+            precision: precision(&scores),
             scores,
         }
     }
@@ -55,12 +71,48 @@ impl Report {
         for score in &self.scores {
             print_line(&row(score))?;
         }
-        print_line(&format!(
-            "{}: {} cases; right cause first {}; of these right objects {}, right plan {}; dangerous plans {}",
-            self.diagnosis_by, self.cases, self.cause_right, self.objects_right, self.plans_right, self.dangerous
-        ))?;
+        for (cause, Precision { named, right }) in self.precision.iter().filter(|(_, one)| one.right < one.named) {
+            print_line(&format!("{cause}: named first {named} times, right {right} times"))?;
+        }
+        let mut sum = format!(
+            "{}: {} cases; right cause first {}; of these right objects {}, right plan {}; dangerous plans {}; {:.1} s",
+            self.diagnosis_by,
+            self.cases,
+            self.cause_right,
+            self.objects_right,
+            self.plans_right,
+            self.dangerous,
+            self.seconds
+        );
+        if self.tokens > 0 {
+            let money = Duration::from_micros(self.money_micros).as_secs_f64();
+            sum.push_str(&format!(
+                "; {} tokens, {money:.4} in the currency of the prices",
+                self.tokens
+            ));
+        }
+        print_line(&sum)?;
         Ok(())
     }
+}
+
+/// How often a cause was named first, and how often that was right.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub(crate) struct Precision {
+    pub named: usize,
+    pub right: usize,
+}
+
+fn precision(scores: &[Score]) -> BTreeMap<RootCause, Precision> {
+    let mut by_cause: BTreeMap<RootCause, Precision> = BTreeMap::new();
+    for score in scores {
+        if let Some((first, _)) = score.named.first() {
+            let one = by_cause.entry(*first).or_default();
+            one.named = one.named.saturating_add(1);
+            one.right = one.right.saturating_add(usize::from(score.cause_is_right));
+        }
+    }
+    by_cause
 }
 
 /// One line: what was named, and what is wrong about it.
