@@ -132,7 +132,11 @@ fn check_standing(order: &Order) -> Result<(), Refused> {
 }
 
 // The policy would refuse it as well; that it is a matter of time and not of permission is better said here.
-fn check_window(not_before: Timestamp, expires_at: Timestamp, now: Timestamp) -> Result<(), (&'static str, String)> {
+pub(crate) fn check_window(
+    not_before: Timestamp,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), (&'static str, String)> {
     let refusal = if now.plus_s(MAX_SKEW_S) < not_before {
         Refusal::NotYetValid(not_before)
     } else if now >= expires_at {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::json;
@@ -12,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::Config;
 use crate::executor::Executor;
 use crate::outcome::{Ended, Exit};
+use crate::preflight::{self, Desk};
 use crate::recover::recover;
 use crate::run::run_order;
 use crate::serve::{serve, with_reports};
@@ -52,6 +54,19 @@ enum Command {
     },
     /// Finishes what a crash or an interruption left unfinished, and exits.
     Recover {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Says whether this executor could run a plan now: the right target, prechecks, blast radius, what its role may do, who
+    /// holds the locks. It needs no signature, changes nothing, and opens no journal. Exit code 0: it could; 1: it could not;
+    /// 3: its policy denies the plan.
+    Preflight {
+        /// The plan's exact text; `-` reads it from standard input.
+        #[arg(long)]
+        plan: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -99,20 +114,45 @@ pub fn main(cli: Cli) -> ExitCode {
 async fn run(command: Command) -> Exit {
     let place = match &command {
         Command::Run { place, .. } | Command::Serve { place, .. } | Command::Recover { place } => place,
+        Command::Preflight { plan, json, place } => return look(plan, *json, place).await,
         Command::SetupSql { .. } => return Exit::Usage,
     };
     let executor = match open(place) {
-        Ok(executor) => executor,
+        Ok(executor) => Arc::new(executor),
         Err(exit) => return exit,
     };
     tokio::spawn(watch_signals(executor.stopper()));
     work(&executor, &command).await
 }
 
-async fn work(executor: &Executor, command: &Command) -> Exit {
+async fn look(plan: &Path, json: bool, place: &Place) -> Exit {
+    let read = Config::load(&place.config, place.gate.as_deref())
+        .map_err(|error| fail(&error, Exit::Usage))
+        .and_then(|config| Desk::open(config).map_err(|error| fail(&error, error.exit())))
+        .and_then(|desk| Ok((desk, read_file(plan).map_err(|error| fail(&error, Exit::Usage))?)));
+    let (desk, plan) = match read {
+        Ok(read) => read,
+        Err(exit) => return exit,
+    };
+    let report = preflight::preflight(&desk.bench(), plan.as_bytes()).await;
+    let text = if json {
+        match serde_json::to_string(&report) {
+            Ok(text) => format!("{text}\n"),
+            Err(error) => return fail(&error, Exit::Failed),
+        }
+    } else {
+        report.to_string()
+    };
+    match print(&text) {
+        Ok(()) => report.exit(),
+        Err(error) => fail(&error, Exit::Failed),
+    }
+}
+
+async fn work(executor: &Arc<Executor>, command: &Command) -> Exit {
     let result = match command {
         Command::Run { order, .. } => {
-            let envelope = match read_order(order) {
+            let envelope = match read_file(order) {
                 Ok(envelope) => envelope,
                 Err(error) => return fail(&error, Exit::Usage),
             };
@@ -123,12 +163,16 @@ async fn work(executor: &Executor, command: &Command) -> Exit {
                     ended.exit()
                 })
         }
-        Command::Serve { once, .. } => serve(executor, *once, &tell).await,
+        Command::Serve { once, .. } => {
+            // A task of its own: whatever becomes of it, orders are run.
+            tokio::spawn(preflight::serve(executor.clone()));
+            serve(executor, *once, &tell).await
+        }
         Command::Recover { .. } => with_reports(executor, recover(executor)).await.map(|finished| {
             finished.iter().for_each(|(_, ended)| tell(ended));
             finished.last().map_or(Exit::Done, |(_, ended)| ended.exit())
         }),
-        Command::SetupSql { .. } => return Exit::Usage,
+        Command::Preflight { .. } | Command::SetupSql { .. } => return Exit::Usage,
     };
     result.unwrap_or_else(|fault| fail(&fault, fault.exit()))
 }
@@ -138,7 +182,7 @@ fn open(place: &Place) -> Result<Executor, Exit> {
     Executor::open(config).map_err(|error| fail(&error, error.exit()))
 }
 
-fn read_order(path: &Path) -> std::io::Result<String> {
+fn read_file(path: &Path) -> std::io::Result<String> {
     if path == Path::new("-") {
         std::io::read_to_string(std::io::stdin())
     } else {

@@ -59,7 +59,8 @@ pub struct TargetConfig {
     pub ca_file: Option<PathBuf>,
 }
 
-/// Where a credential lies. Nothing of it is read before an order is verified.
+/// Where a credential lies. Nothing of it is read before an order is verified; for a preflight, which can only look, before
+/// the executor's own policy allows the plan.
 #[derive(Debug, Clone)]
 pub enum CredentialSource {
     /// A file that holds the whole connection string.

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use approval::ApprovedPlan;
+use policies::PermittedPlan;
+use runbooks::Target;
 use tokio_postgres::config::{Host, SslMode};
 
 use crate::config::{CredentialSource, TargetConfig};
@@ -62,7 +64,10 @@ impl CredentialError {
 impl Credential {
     /// Reads the credential for the target of an approved plan.
     pub fn obtain(approved: &ApprovedPlan, target: &TargetConfig) -> Result<Self, CredentialError> {
-        let of_plan = &approved.plan().document().target;
+        Self::for_target(&approved.plan().document().target, target)
+    }
+
+    fn for_target(of_plan: &Target, target: &TargetConfig) -> Result<Self, CredentialError> {
         if *of_plan != target.target {
             return Err(CredentialError::OtherTarget {
                 approved: of_plan.name.clone(),
@@ -105,6 +110,21 @@ impl Credential {
             // `prefer`, the default, would let whoever sits in between choose.
             _ => !self.config.get_hosts().is_empty() && self.config.get_hosts().iter().all(is_local),
         }
+    }
+}
+
+/// The same, for a plan that nobody has approved yet: a session made with it can only look, and `Target` gives it to nobody
+/// else. It is the role itself that is asked what it may do, so it is the role's own credential.
+pub(crate) struct LookingCredential(Credential);
+
+impl LookingCredential {
+    /// Reads the credential for the target of a plan that the executor's own policy allows.
+    pub(crate) fn obtain(permitted: &PermittedPlan, target: &TargetConfig) -> Result<Self, CredentialError> {
+        Credential::for_target(&permitted.plan().document().target, target).map(Self)
+    }
+
+    pub(crate) fn to_look(&self) -> &Credential {
+        &self.0
     }
 }
 

@@ -8,6 +8,7 @@ use runbooks::Digest;
 use serde_json::{Value, json};
 
 use crate::config::GateConfig;
+use crate::preflight::Report;
 
 /// A client of one gate.
 pub(crate) struct Gate {
@@ -60,16 +61,7 @@ impl Gate {
         environment: &str,
         wait_s: u64,
     ) -> Result<Option<String>, GateError> {
-        let request = self
-            .client
-            .post(format!("{}/v1/executor/claim", self.url))
-            .json(&json!({"executor": executor, "environments": [environment], "wait_s": wait_s}))
-            .timeout(Duration::from_secs(wait_s) + ANSWER);
-        let response = self.send(request).await?;
-        if response.status() == StatusCode::NO_CONTENT {
-            return Ok(None);
-        }
-        body(response).await.map(Some)
+        self.poll("claim", executor, environment, wait_s).await
     }
 
     /// Asks for the signed standing of a plan.
@@ -87,6 +79,45 @@ impl Gate {
             .client
             .post(format!("{}/v1/executor/reports", self.url))
             .json(&json!({"order_id": order, "kind": kind, "data": data}))
+            .timeout(ANSWER);
+        self.send(request).await.map(drop)
+    }
+
+    /// Waits for a plan to look at, at most `wait_s`.
+    pub(crate) async fn claim_preflight(
+        &self,
+        executor: &str,
+        environment: &str,
+        wait_s: u64,
+    ) -> Result<Option<String>, GateError> {
+        self.poll("preflight/claim", executor, environment, wait_s).await
+    }
+
+    async fn poll(
+        &self,
+        what: &str,
+        executor: &str,
+        environment: &str,
+        wait_s: u64,
+    ) -> Result<Option<String>, GateError> {
+        let request = self
+            .client
+            .post(format!("{}/v1/executor/{what}", self.url))
+            .json(&json!({"executor": executor, "environments": [environment], "wait_s": wait_s}))
+            .timeout(Duration::from_secs(wait_s) + ANSWER);
+        let response = self.send(request).await?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        body(response).await.map(Some)
+    }
+
+    /// Tells what a preflight found.
+    pub(crate) async fn report_preflight(&self, report: &Report) -> Result<(), GateError> {
+        let request = self
+            .client
+            .post(format!("{}/v1/executor/preflight", self.url))
+            .json(report)
             .timeout(ANSWER);
         self.send(request).await.map(drop)
     }

@@ -23,6 +23,7 @@ mod ledger;
 mod marker;
 mod outcome;
 mod permission;
+mod preflight;
 mod prove;
 mod record;
 mod recover;

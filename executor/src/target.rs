@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls, Row};
 
-use crate::credentials::Credential;
+use crate::credentials::{Credential, LookingCredential};
 use crate::identity;
 use crate::step::Cause;
 use crate::tls;
@@ -28,6 +28,9 @@ pub(crate) struct Target<'c> {
 pub(crate) enum TargetError {
     #[error("the target cannot be reached: {0}")]
     Unreachable(String),
+    /// It was there, and had no connection to spare.
+    #[error("the target cannot be reached: {0}")]
+    Full(String),
     /// What was under way may or may not have happened.
     #[error("the connection was lost: {0}")]
     Lost(String),
@@ -62,7 +65,26 @@ impl<'c> Target<'c> {
         plan: &Digest,
     ) -> Result<Self, TargetError> {
         let name = format!("countersign/{}", plan.short());
-        let client = open(credential, &name, FIRST_PATIENCE).await?;
+        Self::open(credential, wanted, name, FIRST_PATIENCE).await
+    }
+
+    /// The same for a preflight, which waits for nobody: people are about to be asked.
+    pub(crate) async fn connect_to_look(
+        credential: &'c LookingCredential,
+        wanted: &'c PlanTarget,
+        plan: &Digest,
+    ) -> Result<Self, TargetError> {
+        let name = format!("countersign/preflight/{}", plan.short());
+        Self::open(credential.to_look(), wanted, name, LOOKING_PATIENCE).await
+    }
+
+    async fn open(
+        credential: &'c Credential,
+        wanted: &'c PlanTarget,
+        name: String,
+        patience: Duration,
+    ) -> Result<Self, TargetError> {
+        let client = open(credential, &name, patience).await?;
         Ok(Self {
             credential,
             wanted,
@@ -152,8 +174,9 @@ async fn open(credential: &Credential, name: &str, patience: Duration) -> Result
     let deadline = Instant::now() + patience;
     loop {
         match open_once(credential, name).await {
-            Err(Attempt::Again(_)) if Instant::now() < deadline => sleep(PAUSE).await,
+            Err(Attempt::Again(_) | Attempt::Full(_)) if Instant::now() < deadline => sleep(PAUSE).await,
             Err(Attempt::Again(message) | Attempt::Never(message)) => return Err(TargetError::Unreachable(message)),
+            Err(Attempt::Full(message)) => return Err(TargetError::Full(message)),
             Ok(client) => return Ok(client),
         }
     }
@@ -161,6 +184,7 @@ async fn open(credential: &Credential, name: &str, patience: Duration) -> Result
 
 enum Attempt {
     Again(String),
+    Full(String),
     Never(String),
 }
 
@@ -196,6 +220,7 @@ fn refused(error: tokio_postgres::Error) -> Attempt {
     match error.code() {
         // Wrong password, no such role or database: asking again changes nothing.
         Some(state) if state.code().starts_with("28") || state.code().starts_with("3D") => Attempt::Never(message),
+        Some(state) if *state == SqlState::TOO_MANY_CONNECTIONS => Attempt::Full(message),
         Some(_) | None => Attempt::Again(message),
     }
 }
@@ -260,7 +285,7 @@ fn value_of(row: &Row) -> Result<Value, TargetError> {
 impl TargetError {
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Unreachable(_) => "target_unreachable",
+            Self::Unreachable(_) | Self::Full(_) => "target_unreachable",
             Self::Lost(_) => "connection_lost",
             Self::Sql { state, .. } if *state == SqlState::LOCK_NOT_AVAILABLE => "lock_timeout",
             Self::Sql { state, .. } if *state == SqlState::QUERY_CANCELED => "statement_timeout",
@@ -277,13 +302,14 @@ impl TargetError {
     /// Whether it is unknown what became of the statement.
     pub(crate) fn leaves_doubt(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Lost(_) => true,
+            Self::Unreachable(_) | Self::Full(_) | Self::Lost(_) => true,
             Self::Sql { .. } | Self::Answer(_) => false,
         }
     }
 }
 
 const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+const LOOKING_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a target that was lost is waited for: something is under way.
 const PATIENCE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -56,7 +56,9 @@ pub(crate) async fn verify(
             held_s: verification.hold_s,
         })?),
         Ok(Answer::Not(cause)) => Err(Halt::stop(cause)),
-        Err(error @ (TargetError::Unreachable(_) | TargetError::Lost(_))) => Err(Halt::Suspend(error.cause())),
+        Err(error @ (TargetError::Unreachable(_) | TargetError::Full(_) | TargetError::Lost(_))) => {
+            Err(Halt::Suspend(error.cause()))
+        }
         Err(error) => Err(Halt::stop(error.cause())),
     }
 }

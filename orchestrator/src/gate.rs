@@ -84,13 +84,19 @@ impl Gate {
     }
 
     /// Offers the plan, or asks how it stands: the same call, told apart by the plan's digest alone. Repeating it is safe.
-    pub async fn offer(&self, plan: &str, evidence: &[Evidence]) -> Result<Standing, CallError> {
-        self.execute_plan(plan, evidence, None).await
+    /// `advice` is shown to people, and decides nothing.
+    pub async fn offer(
+        &self,
+        plan: &str,
+        evidence: &[Evidence],
+        advice: Option<&Value>,
+    ) -> Result<Standing, CallError> {
+        self.execute_plan(plan, evidence, advice, None).await
     }
 
     /// Turns the token into an order. The gate takes each token once, and names the order when it is asked again.
     pub async fn hand_over(&self, plan: &str, evidence: &[Evidence], token: &Token) -> Result<Standing, CallError> {
-        self.execute_plan(plan, evidence, Some(token)).await
+        self.execute_plan(plan, evidence, None, Some(token)).await
     }
 
     /// How the request stands, without offering the plan again.
@@ -119,10 +125,14 @@ impl Gate {
         &self,
         plan: &str,
         evidence: &[Evidence],
+        advice: Option<&Value>,
         token: Option<&Token>,
     ) -> Result<Standing, CallError> {
         let evidence = serde_json::to_value(evidence).map_err(|e| malformed(&e.to_string()))?;
         let mut arguments = Map::from_iter([("plan".to_owned(), json!(plan)), ("evidence".to_owned(), evidence)]);
+        if let Some(advice) = advice {
+            arguments.insert("advice".to_owned(), advice.clone());
+        }
         if let Some(token) = token {
             arguments.insert("approval_token".to_owned(), json!(token.0.expose()));
         }

@@ -104,6 +104,11 @@ impl StandIns {
         self.gate.memory.lock().unwrap().orders
     }
 
+    /// What people were shown beside the plan.
+    pub fn advice(&self) -> Option<Value> {
+        self.gate.memory.lock().unwrap().advice.clone()
+    }
+
     pub fn token(&self) -> &'static str {
         TOKEN
     }
@@ -132,6 +137,7 @@ struct Memory {
     plan: Option<Digest>,
     looks: u32,
     orders: usize,
+    advice: Option<Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -139,6 +145,8 @@ struct Memory {
 struct Offer {
     plan: String,
     evidence: Vec<Value>,
+    #[serde(default)]
+    advice: Option<Value>,
     #[serde(default)]
     approval_token: Option<String>,
 }
@@ -180,6 +188,7 @@ impl Tool for ExecutePlan {
             return Err(refuse("not_an_instance", false, json!({})));
         }
         memory.plan = Some(digest);
+        memory.advice = offer.advice.or(memory.advice.take());
         let order = json!({"execution_id": "exe-1", "order_id": "exe-1", "status": "queued"});
         if memory.orders > 0 {
             return Err(refuse("already_used", false, order));

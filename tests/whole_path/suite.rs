@@ -343,6 +343,8 @@ impl Suite {
                 "gate": {"id": "gate-test", "environment": "test", "state_dir": "gate", "key_file": "gate_key",
                     "audience": "executor-test", "executor_bearer_file": "executor.bearer"},
                 "approvers": approvers, "floor": {"approvers": 1}, "journal": journal(Role::Gate), "targets": [target],
+                // The executor's look is a part of the path, however busy the machine is.
+                "preflight": {"required": true, "wait_s": 20},
             }),
         );
         self.write_toml(

@@ -20,6 +20,9 @@ pub struct Book {
     /// Reports are answered with 503.
     pub deaf: bool,
     pub bearers: Vec<String>,
+    /// Plans to be looked at, and what was found.
+    pub preflights: Vec<String>,
+    pub found: Vec<Value>,
 }
 
 pub struct FakeGate {
@@ -51,6 +54,10 @@ async fn answer(stream: TcpStream, key: Arc<GateKey>, book: Arc<Mutex<Book>>) {
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
     while stream.read_line(&mut head).await.unwrap_or(0) > 2 {}
+    // Whoever went away in the middle has asked nothing.
+    if !head.ends_with("\r\n\r\n") {
+        return;
+    }
     let field = |name: &str| {
         let mut lines = head.lines();
         lines.find_map(|line| {
@@ -84,6 +91,16 @@ fn reply(request: &str, body: &[u8], key: &GateKey, book: &mut Book) -> (&'stati
             Some(order) => ("200 OK", order),
             None => ("204 No Content", String::new()),
         };
+    }
+    if request.starts_with("POST /v1/executor/preflight/claim ") {
+        return match book.preflights.pop() {
+            Some(plan) => ("200 OK", plan),
+            None => ("204 No Content", String::new()),
+        };
+    }
+    if request.starts_with("POST /v1/executor/preflight ") {
+        book.found.push(serde_json::from_slice(body).unwrap());
+        return ("200 OK", "{}".to_owned());
     }
     if let Some(rest) = request.strip_prefix("GET /v1/executor/standing/") {
         book.standings += 1;

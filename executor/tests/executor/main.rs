@@ -15,6 +15,7 @@ mod hooks;
 mod incidents;
 mod people;
 mod postgres;
+mod preflight;
 mod refusals;
 mod rollbacks;
 mod scene;

@@ -121,6 +121,44 @@ async fn what_the_gate_did_not_hear_it_hears_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn beside_orders_it_says_what_it_could_run() {
+    let server = Server::start(100).await;
+    let scene = Scene::new(&server).await;
+    let gate = gate_of(&scene).await;
+    let incident = Blocked::new(&server, &scene).await;
+    {
+        let mut book = gate.book.lock().unwrap();
+        let plan = crate::scene::text(&incident.plan).to_owned();
+        book.preflights = vec![plan.clone(), "no plan".to_owned(), plan];
+    }
+    let child = serve(&scene, &gate, &["serve"]).spawn().unwrap();
+    while gate.book.lock().unwrap().found.len() < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let found = std::mem::take(&mut gate.book.lock().unwrap().found);
+    for (number, report) in found.iter().enumerate() {
+        assert_eq!(report["executor"], "executor-1");
+        if number == 1 {
+            assert_eq!(report["findings"][0]["code"], "not_a_plan", "{report}");
+        } else {
+            assert_eq!(report["plan_digest"], incident.plan.digest().to_string());
+            assert_eq!(report["findings"], serde_json::json!([]), "{report}");
+        }
+    }
+    incident.assert_untouched(&server).await;
+    assert!(gate.kinds().is_empty(), "nothing is told of it as of an execution");
+    // What was looked at is still to be run.
+    gate.book.lock().unwrap().orders.push(scene.order(&incident.plan));
+    while gate.kinds().last().is_none_or(|kind| kind != "done") {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    incident.assert_resolved(&server).await;
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn idle_it_ends_at_once_when_asked() {
     let server = Server::start(100).await;
     let scene = Scene::new(&server).await;

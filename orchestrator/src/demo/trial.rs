@@ -400,7 +400,7 @@ async fn approved(
 ) -> Result<Token> {
     let text = std::str::from_utf8(plan.bytes())?;
     for (index, one) in approving.iter().enumerate() {
-        let ticket = match gate.offer(text, evidence).await? {
+        let ticket = match gate.offer(text, evidence, None).await? {
             Standing::Pending { ticket } => ticket,
             Standing::Approved { token, .. } => return Ok(token),
             other => bail!("{}", refused(other)),
@@ -412,7 +412,7 @@ async fn approved(
         let (_nobody, events) = tokio::sync::broadcast::channel(1);
         one.decide(story, &ticket, events).await?;
     }
-    match gate.offer(text, evidence).await? {
+    match gate.offer(text, evidence, None).await? {
         Standing::Approved { token, .. } => Ok(token),
         other => bail!("{}", refused(other)),
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use incident::{Alert, AlertStatus, Episode, HandOverReason, Outcome, Source};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::News;
 
 use super::*;
@@ -329,6 +329,16 @@ mod with_models {
         replies: Vec<Reply>,
         folder: &Path,
     ) -> (incident::Incident, String, Arc<Scripted>) {
+        let (closed, page, model, _) = driven_and_shown(observer, replies, folder).await;
+        (closed, page, model)
+    }
+
+    /// The same, and what people were shown beside the plan.
+    async fn driven_and_shown(
+        observer: Observer,
+        replies: Vec<Reply>,
+        folder: &Path,
+    ) -> (incident::Incident, String, Arc<Scripted>, Value) {
         let stand_ins = StandIns::start(Script {
             observer,
             ..Script::default()
@@ -340,7 +350,7 @@ mod with_models {
         let id = opened(&pipeline).await;
         let closed = pipeline.drive(&id, None).await.unwrap();
         let page = std::fs::read_to_string(pipeline.post_mortem_file(&id)).unwrap();
-        (closed, page, model)
+        (closed, page, model, stand_ins.advice().unwrap())
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -374,7 +384,7 @@ mod with_models {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_objection_changes_the_plan_once() {
         let folder = tempfile::tempdir().unwrap();
-        let mut two: serde_json::Value = serde_json::from_str(&diagnosis()).unwrap();
+        let mut two: Value = serde_json::from_str(&diagnosis()).unwrap();
         two.pointer_mut("/hypotheses").unwrap().as_array_mut().unwrap().push(json!({
             "root_cause": "connection_saturation", "confidence_pct": 80, "explanation": "one client holds the connections",
             "signals_for": [{"says": "40 sessions", "evidence": "E3"}], "signals_against": [],
@@ -413,9 +423,15 @@ mod with_models {
         // The planner says nothing that is read, and the rules plan; then three agents judge, and one objects.
         replies.extend(["x", "x", "x"].map(Reply::text));
         replies.extend([opinion("object"), opinion("object"), opinion("object")].map(Reply::text));
-        let (closed, page, _) = driven(replies, folder.path()).await;
+        let (closed, page, _, shown) = driven_and_shown(Observer::IdleBlocker, replies, folder.path()).await;
         assert_eq!(closed.state, State::Closed(Outcome::Resolved));
         assert!(closed.revision.is_none());
+        // Whoever signs has seen them.
+        let opinions = shown.get("opinions").and_then(Value::as_array).unwrap();
+        let objecting = opinions
+            .iter()
+            .filter(|opinion| opinion.get("verdict") == Some(&json!("object")));
+        assert_eq!(objecting.count(), 3, "{shown:#}");
         assert_eq!(closed.opinions.len(), 6);
         assert!(page.contains("reviewer (the model scripted): object"), "{page}");
         assert!(page.contains("the model's plan: \\`malformed_answer"), "{page}");

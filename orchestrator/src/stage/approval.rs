@@ -6,6 +6,7 @@ use chrono::Utc;
 use incident::{Approval, Event, HandOverReason, Incident, PlanRecord, RefusedBy};
 use runbooks::{Evidence, PlanDocument, Source, Timestamp};
 
+use super::advice::advice;
 use super::{Halt, Step, document_of, plan_of};
 use crate::gate::Standing;
 use crate::pipeline::Pipeline;
@@ -15,6 +16,8 @@ use crate::toolbelt::CallError;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 /// How often a waiting incident is held against its alerts and the telemetry: it may be over by itself.
 const BETWEEN_RECHECKS: Duration = Duration::from_secs(5);
+/// How the gate says that it asks nobody before an executor has looked at the plan.
+const PREFLIGHT_MISSING: &str = "preflight_missing";
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -23,7 +26,7 @@ impl Pipeline {
         let record = plan_of(incident)?;
         let document = document_of(record)?;
         let evidence = self.cited_evidence(incident, &document)?;
-        match self.offer_patiently(record, &document, &evidence).await? {
+        match self.offer_patiently(incident, record, &document, &evidence).await? {
             Some(Standing::Pending { ticket } | Standing::Approved { ticket, .. }) => {
                 Ok(Event::Requested { request: ticket }.into())
             }
@@ -63,7 +66,7 @@ impl Pipeline {
         {
             return Ok(ended.into());
         }
-        match self.offer_patiently(record, &document, &evidence).await? {
+        match self.offer_patiently(incident, record, &document, &evidence).await? {
             Some(Standing::Approved { ticket, token }) if incident.approval.is_none() => {
                 let look = self.gate.request(&ticket.request_id).await;
                 let approvers = look.map(|look| look.approvers).unwrap_or_default();
@@ -141,13 +144,19 @@ impl Pipeline {
     /// Offers the plan until the gate answers or the plan is too old; `None`: too old.
     async fn offer_patiently(
         &self,
+        incident: &Incident,
         record: &PlanRecord,
         document: &PlanDocument,
         evidence: &[Evidence],
     ) -> Result<Option<Standing>, Halt> {
+        let advice = advice(incident);
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.gate.offer(&record.text, evidence).await {
+            match self.gate.offer(&record.text, evidence, advice.as_ref()).await {
+                // No executor has looked at it yet: that is a matter of time, not of the plan.
+                Ok(Standing::Refused { code, message, .. }) if code == PREFLIGHT_MISSING => {
+                    tracing::warn!(code, message, "the gate waits for an executor");
+                }
                 Ok(standing) => return Ok(Some(standing)),
                 Err(error) if error.is_transient() => {
                     tracing::warn!(

@@ -1,5 +1,6 @@
 //! The steps of the pipeline, one file each. A step does one thing and returns one event, or says why it cannot.
 
+mod advice;
 mod approval;
 mod debate;
 mod diagnose;

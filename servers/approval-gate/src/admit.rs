@@ -4,7 +4,8 @@
 use approval::{Action, Token};
 use runbooks::{Digest, Evidence, Plan};
 
-use crate::asking::check_undoable;
+use crate::advice::Advice;
+use crate::asking::{Shown, check_undoable};
 use crate::gate::Gate;
 use crate::ordering::Queued;
 use crate::refusal::Refusal;
@@ -14,11 +15,19 @@ impl Gate {
     ///
     /// # Errors
     /// In every case but the last: `approval_required` when people are asked, another code when they will not be.
-    pub fn execute(&self, plan: &str, evidence: &[Evidence], token: Option<&str>) -> Result<Queued, Refusal> {
+    pub fn execute(
+        &self,
+        plan: &str,
+        evidence: &[Evidence],
+        advice: Option<&Advice>,
+        token: Option<&str>,
+    ) -> Result<Queued, Refusal> {
         self.journalled(Digest::of(plan.as_bytes()), token, || {
             let plan = Plan::admit(plan.as_bytes(), &self.catalog)?;
             plan.check_evidence(evidence)?;
-            self.admit(plan, evidence, Action::Execute, token)
+            advice.map_or(Ok(()), Advice::check)?;
+            let shown = Shown { evidence, advice };
+            self.admit(plan, shown, Action::Execute, token)
         })
     }
 
@@ -32,17 +41,22 @@ impl Gate {
             let plan = Plan::admit(&plan, &self.catalog)?;
             plan.check_evidence(&evidence)?;
             check_undoable(plan.document())?;
-            self.admit(plan, &evidence, Action::Rollback, token)
+            let shown = Shown {
+                evidence: &evidence,
+                advice: None,
+            };
+            self.admit(plan, shown, Action::Rollback, token)
         })
     }
 
-    fn admit(&self, plan: Plan, evidence: &[Evidence], action: Action, token: Option<&str>) -> Result<Queued, Refusal> {
+    fn admit(&self, plan: Plan, shown: Shown<'_>, action: Action, token: Option<&str>) -> Result<Queued, Refusal> {
         let now = self.now();
         self.refuse_what_is_over(plan.digest(), action, token, now)?;
         let context = self.policy_context(plan.document(), now)?;
         let permitted = self.judge(plan, &context)?;
         let Some(token) = token else {
-            return Err(self.ask(&permitted, evidence, action, now)?);
+            let preflight = self.preflight(&permitted, action)?;
+            return Err(self.ask(&permitted, shown, preflight.as_ref(), action, self.now())?);
         };
         let token = Token::parse(token)?;
         let approvers = self.approvers();

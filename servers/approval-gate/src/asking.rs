@@ -7,8 +7,10 @@ use policies::{PermittedPlan, PolicyContext, Refused};
 use runbooks::{Digest, Evidence, Plan, PlanDocument, Source, Timestamp};
 use serde_json::json;
 
+use crate::advice::Advice;
 use crate::execution::Progress;
 use crate::gate::Gate;
+use crate::preflight::Preflight;
 use crate::refusal::Refusal;
 use crate::request::{Request, RequestEvent, Status, Terms};
 use crate::store::Rows;
@@ -39,7 +41,8 @@ impl Gate {
     pub fn ask(
         &self,
         permitted: &PermittedPlan,
-        evidence: &[Evidence],
+        shown: Shown<'_>,
+        preflight: Option<&Preflight>,
         action: Action,
         now: Timestamp,
     ) -> Result<Refusal, Refusal> {
@@ -50,11 +53,19 @@ impl Gate {
                 return Ok((request, false));
             }
             approvable?;
-            let cited = cited(permitted.plan().document(), evidence);
+            let cited = cited(permitted.plan().document(), shown.evidence);
             let evidence = change.keep_json(&cited)?;
             let decision = change.keep_json(permitted.decision())?;
             change.keep(permitted.plan().bytes())?;
-            let terms = self.terms(permitted, evidence, decision, action, now)?;
+            let preflight = preflight.map(|found| change.keep_json(found)).transpose()?;
+            let advice = shown.advice.map(|advice| change.keep_json(advice)).transpose()?;
+            let kept = Kept {
+                evidence,
+                decision,
+                preflight,
+                advice,
+            };
+            let terms = self.terms(permitted, kept, action, now)?;
             Ok((change.request_event(None, RequestEvent::Opened(Box::new(terms)))?, true))
         })?;
         if opened {
@@ -152,14 +163,7 @@ impl Gate {
         })
     }
 
-    fn terms(
-        &self,
-        permitted: &PermittedPlan,
-        evidence: Digest,
-        decision: Digest,
-        action: Action,
-        now: Timestamp,
-    ) -> Result<Terms, Refusal> {
+    fn terms(&self, permitted: &PermittedPlan, kept: Kept, action: Action, now: Timestamp) -> Result<Terms, Refusal> {
         let (plan, obligations) = (permitted.plan(), permitted.obligations());
         let document = plan.document();
         let approve_by = document
@@ -173,8 +177,10 @@ impl Gate {
             id: format!("req-{}", hex_of(&identity, 16)),
             action,
             plan_digest: plan.digest(),
-            evidence,
-            decision,
+            evidence: kept.evidence,
+            decision: kept.decision,
+            preflight: kept.preflight,
+            advice: kept.advice,
             incident: document.incident.clone(),
             title: document.title.clone(),
             requester: document.requester.clone(),
@@ -236,6 +242,23 @@ impl Gate {
         let open = matches!(request.status, Status::Pending | Status::Approved);
         Ok(if open { refusal.retryable() } else { refusal })
     }
+}
+
+/// Under which digests lies what people see beside the plan.
+struct Kept {
+    evidence: Digest,
+    decision: Digest,
+    preflight: Option<Digest>,
+    advice: Option<Digest>,
+}
+
+/// What came with a plan, to be shown beside it.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    /// What its values come from.
+    pub evidence: &'a [Evidence],
+    /// What was said of it.
+    pub advice: Option<&'a Advice>,
 }
 
 /// The token: what each person signed, as it arrived.

@@ -24,6 +24,9 @@ pub struct Config {
     /// The gate's own copy of the policy; without one, that which was built in.
     #[serde(default)]
     pub policy: PolicySection,
+    /// What the executor is asked before people are.
+    #[serde(default)]
+    pub preflight: PreflightSection,
     /// Where checkpoints of the journal are published.
     #[serde(default)]
     pub journal: JournalSection,
@@ -101,6 +104,18 @@ pub struct PolicySection {
     /// When none may be made: an iCalendar file.
     #[serde(default)]
     pub freezes: Option<FilePath>,
+}
+
+/// `[preflight]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreflightSection {
+    /// How long an executor that listens is waited for, in seconds; at most 20. 0: it is not asked.
+    #[serde(default = "three")]
+    pub wait_s: u32,
+    /// Whether silence refuses the plan. If not, people are told that it was not checked.
+    #[serde(default)]
+    pub required: bool,
 }
 
 /// `[journal]`
@@ -195,6 +210,15 @@ impl Config {
         if self.floor.approvers == 0 {
             faults.push("`floor.approvers` is 0: somebody must approve".to_owned());
         }
+        if self.preflight.wait_s > MAX_PREFLIGHT_S {
+            faults.push(format!(
+                "`preflight.wait_s` is {}, and callers do not wait longer than {MAX_PREFLIGHT_S}",
+                self.preflight.wait_s
+            ));
+        }
+        if self.preflight.wait_s == 0 && self.preflight.required {
+            faults.push("`preflight.wait_s` is 0 and `preflight.required` is true: nothing could be asked".to_owned());
+        }
         if self.journal.publish_dir.is_some() && self.journal.publish_command.is_some() {
             faults.push("`journal.publish_dir` and `journal.publish_command` are both given".to_owned());
         }
@@ -226,9 +250,24 @@ impl Default for FloorSection {
     }
 }
 
+impl Default for PreflightSection {
+    fn default() -> Self {
+        Self {
+            wait_s: three(),
+            required: false,
+        }
+    }
+}
+
+fn three() -> u32 {
+    3
+}
+
 fn one() -> u32 {
     1
 }
+
+const MAX_PREFLIGHT_S: u32 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -288,6 +327,15 @@ mod tests {
         for key in ["gate.id", "floor.approvers", "`prod`"] {
             assert!(message.contains(key), "{message}");
         }
+    }
+
+    #[test]
+    fn a_preflight_that_is_required_needs_time() {
+        let text = GOOD.replace("[[targets]]", "[preflight]\nwait_s = 0\nrequired = true\n[[targets]]");
+        let message = load(&text).unwrap_err().to_string();
+        assert!(message.contains("`preflight.wait_s` is 0"), "{message}");
+        let config = load(GOOD).unwrap().preflight;
+        assert_eq!((config.wait_s, config.required), (3, false));
     }
 
     #[test]

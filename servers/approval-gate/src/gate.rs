@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::approver_list::ApproverFile;
 use crate::freezing::FreezeMark;
+use crate::preflight::Preflights;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::store::{Rows, Store};
@@ -45,6 +46,8 @@ pub struct Gate {
     pub public_url: OnceLock<String>,
     /// What time it is.
     pub clock: fn() -> Timestamp,
+    /// What the executor is asked before people are.
+    pub preflights: Preflights,
     /// Wakes executors that wait for an order.
     pub orders: Notify,
     /// Wakes the timer: a window was opened or closed.

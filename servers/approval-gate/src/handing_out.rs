@@ -25,17 +25,7 @@ impl Gate {
         environments: &[String],
         wait: Duration,
     ) -> Result<Option<String>, Refusal> {
-        if executor != self.audience {
-            return Err(approval::Refusal::WrongAudience {
-                found: executor.to_owned(),
-                expected: self.audience.clone(),
-            }
-            .into());
-        }
-        if !environments.contains(&self.environment) {
-            let message = format!("this gate serves `{}` alone", self.environment);
-            return Err(Refusal::new("wrong_environment", message));
-        }
+        self.check_executor(executor, environments)?;
         let deadline = tokio::time::Instant::now() + wait;
         loop {
             // Made before looking, so that an order queued in between wakes it.
@@ -49,6 +39,25 @@ impl Gate {
                 () = self.stop.cancelled() => return Ok(None),
             }
         }
+    }
+
+    /// Whether this is the executor that this gate serves.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check_executor(&self, executor: &str, environments: &[String]) -> Result<(), Refusal> {
+        if executor != self.audience {
+            return Err(approval::Refusal::WrongAudience {
+                found: executor.to_owned(),
+                expected: self.audience.clone(),
+            }
+            .into());
+        }
+        if !environments.contains(&self.environment) {
+            let message = format!("this gate serves `{}` alone", self.environment);
+            return Err(Refusal::new("wrong_environment", message));
+        }
+        Ok(())
     }
 
     /// The gate's signed word on a plan, as of now.

@@ -1,6 +1,7 @@
 //! approval-gate: admits plans, asks people, hands out signed orders. It holds no execution credential.
 
 mod admit;
+mod advice;
 mod approver_list;
 mod asking;
 mod cli;
@@ -14,6 +15,7 @@ mod http;
 mod opening;
 mod ordering;
 mod page;
+mod preflight;
 mod refusal;
 mod request;
 mod resources;

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::approver_list::ApproverFile;
 use crate::config::Config;
 use crate::gate::Gate;
+use crate::preflight::Preflights;
 use crate::store::Store;
 
 /// Opens everything that the gate judges by and remembers.
@@ -68,6 +69,7 @@ pub fn open(config: &Config, stop: CancellationToken) -> anyhow::Result<Gate> {
         store,
         public_url,
         clock: || Timestamp::from(Utc::now()),
+        preflights: Preflights::new(&config.preflight),
         orders: Notify::new(),
         windows: Notify::new(),
         stop,

@@ -18,6 +18,12 @@ pub struct Terms {
     pub evidence: Digest,
     /// Under which digest the policy's decision is kept.
     pub decision: Digest,
+    /// Under which digest the executor's preflight is kept; without one, it was not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Digest>,
+    /// Under which digest lies what agents and rules said; it was not part of what is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Digest>,
     /// The incident that the plan is for.
     pub incident: String,
     /// The plan's title, for lists.
@@ -292,6 +298,8 @@ pub mod tests {
             plan_digest: Digest::of(b"plan"),
             evidence: Digest::of(b"evidence"),
             decision: Digest::of(b"decision"),
+            preflight: None,
+            advice: None,
             incident: "inc-1".into(),
             title: "End a blocker".into(),
             requester: "orchestrator".into(),

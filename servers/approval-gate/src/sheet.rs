@@ -9,6 +9,8 @@ use runbooks::{
 };
 use serde_json::Value;
 
+use crate::advice::{Advice, Cited, Opinion, Verdict};
+use crate::preflight::Severity;
 use crate::text::{duration, grouped, nobody_of};
 use crate::view::RequestView;
 
@@ -52,8 +54,12 @@ pub fn sheet(view: &RequestView) -> Result<Vec<Part>, NotAPlan> {
         id: view.summary.id.clone(),
         source,
     })?;
-    let mut parts = vec![subject(view, &plan), script(view.summary.action, &plan)];
-    parts.push(part("Before the first step", checks("must hold", &plan.prechecks)));
+    let mut parts = vec![subject(view, &plan), preflight(view)];
+    parts.extend(view.advice.as_ref().map(advice));
+    parts.extend([
+        script(view.summary.action, &plan),
+        part("Before the first step", checks("must hold", &plan.prechecks)),
+    ]);
     if !plan.stop_if.is_empty() {
         parts.push(part("Stops at once if", checks("stops unless", &plan.stop_if)));
     }
@@ -96,6 +102,100 @@ fn subject(view: &RequestView, plan: &PlanDocument) -> Part {
             ("nonce", plan.nonce.clone()),
         ])],
     )
+}
+
+fn preflight(view: &RequestView) -> Part {
+    let blocks = match (&view.preflight, view.summary.action) {
+        (Some(found), _) => {
+            let mut lines = vec![
+                ("executor".to_owned(), found.executor.clone()),
+                ("as of".to_owned(), found.at.to_string()),
+                (
+                    "says".to_owned(),
+                    match (found.blocks(), found.findings.is_empty()) {
+                        (true, _) => "it could not run this",
+                        (false, true) => "it could run this, and found nothing to warn of",
+                        (false, false) => "nothing stands against it; read the warnings",
+                    }
+                    .to_owned(),
+                ),
+            ];
+            for finding in &found.findings {
+                let label = match finding.severity {
+                    Severity::Blocks => "blocks",
+                    Severity::Warns => "warning",
+                };
+                lines.push((label.to_owned(), format!("{} ({})", finding.message, finding.code)));
+            }
+            vec![Block::Facts(lines)]
+        }
+        (None, Action::Execute) => vec![Block::Note(
+            "Not checked: no executor said before you were asked whether it could run this. It checks all the same before \
+             the first step."
+                .to_owned(),
+        )],
+        (None, Action::Rollback) => vec![Block::Note(
+            "Not checked: a rollback is not looked at beforehand. The executor checks before it begins.".to_owned(),
+        )],
+    };
+    part("Whether it could run", blocks)
+}
+
+/// What was said; an objection comes first, whoever it is from.
+fn advice(advice: &Advice) -> Part {
+    let mut blocks = Vec::new();
+    let objections = advice.objections().count();
+    if objections > 0 {
+        blocks.push(Block::Note(format!(
+            "{objections} objection(s) stand against this plan, and no other plan answered them. Read them before you sign."
+        )));
+    }
+    blocks.push(Block::Note(
+        "You do not sign any of this. It was said by agents or rules, of telemetry that strangers can write to."
+            .to_owned(),
+    ));
+    let opinions = |title: &str, opinions: &[Opinion]| {
+        let objecting = |opinion: &&Opinion| opinion.verdict == Verdict::Object;
+        let first = opinions.iter().filter(objecting);
+        let rest = opinions.iter().filter(|opinion| !objecting(opinion));
+        Block::Item(part(title, first.chain(rest).flat_map(opinion).collect()))
+    };
+    if !advice.opinions.is_empty() {
+        blocks.push(opinions("Of this plan", &advice.opinions));
+    }
+    if !advice.opinions_before.is_empty() {
+        blocks.push(opinions("Of the plan that gave way to it", &advice.opinions_before));
+    }
+    for cause in &advice.causes {
+        let mut lines = vec![("why".to_owned(), cause.explanation.clone())];
+        lines.extend(cause.signals_for.iter().map(|one| cited("for", one)));
+        lines.extend(cause.signals_against.iter().map(|one| cited("against", one)));
+        let title = format!("{}, {} %", cause.root_cause, cause.confidence_pct);
+        blocks.push(Block::Item(part(&title, vec![Block::Facts(lines)])));
+    }
+    let mut lines = vec![("diagnosed by".to_owned(), advice.diagnosed_by.clone())];
+    lines.extend(advice.notes.iter().map(|note| ("note".to_owned(), note.clone())));
+    blocks.push(Block::Facts(lines));
+    part("What agents and rules say", blocks)
+}
+
+fn opinion(opinion: &Opinion) -> Vec<Block> {
+    let by = opinion
+        .by
+        .as_ref()
+        .map_or("rules".to_owned(), |model| format!("model {model}"));
+    let mut lines = vec![(format!("{} ({by})", opinion.agent), opinion.verdict.name().to_owned())];
+    lines.extend(opinion.reasons.iter().map(|reason| cited("because", reason)));
+    vec![Block::Facts(lines)]
+}
+
+fn cited(label: &str, cited: &Cited) -> (String, String) {
+    let stands_on = if cited.cites.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", cited.cites.join(", "))
+    };
+    (label.to_owned(), format!("{}{stands_on}", cited.says))
 }
 
 fn script(action: Action, plan: &PlanDocument) -> Part {

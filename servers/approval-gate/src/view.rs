@@ -5,7 +5,9 @@ use runbooks::{Digest, Evidence, Target, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::advice::Advice;
 use crate::execution::Execution;
+use crate::preflight::Preflight;
 use crate::refusal::Refusal;
 use crate::request::{Request, Signed};
 use crate::store::Rows;
@@ -69,6 +71,12 @@ pub struct RequestView {
     pub evidence: Vec<Evidence>,
     /// The policy's decision.
     pub policy: Value,
+    /// What the executor said before anybody was asked; null: it was not checked.
+    #[serde(default)]
+    pub preflight: Option<Preflight>,
+    /// What agents and rules said; null: nobody said anything.
+    #[serde(default)]
+    pub advice: Option<Advice>,
     /// How people may sign.
     pub methods: Vec<String>,
     /// How many of them must sign with a hardware key.
@@ -166,6 +174,8 @@ impl RequestView {
             plan,
             evidence: rows.json_content(terms.evidence)?,
             policy: rows.json_content(terms.decision)?,
+            advice: terms.advice.map(|kept| rows.json_content(kept)).transpose()?,
+            preflight: terms.preflight.map(|kept| rows.json_content(kept)).transpose()?,
             methods: terms.methods.clone(),
             need_hardware: terms.need_hardware,
             groups: terms.groups.clone(),

@@ -15,11 +15,14 @@ use serde_json::{Value, json};
 
 use super::blocking;
 use crate::gate::Gate;
+use crate::preflight::Preflight;
 use crate::refusal::Refusal;
 
 pub fn routes(gate: Arc<Gate>) -> Router<Arc<Gate>> {
     Router::new()
         .route("/v1/executor/claim", post(claim))
+        .route("/v1/executor/preflight/claim", post(claim_preflight))
+        .route("/v1/executor/preflight", post(take_preflight))
         .route("/v1/executor/standing/{plan_digest}", get(standing))
         .route("/v1/executor/reports", post(report))
         .route_layer(from_fn_with_state(gate, check_bearer))
@@ -48,6 +51,21 @@ async fn claim(State(gate): State<Arc<Gate>>, Json(claim): Json<Claim>) -> Resul
         Some(order) => ([(header::CONTENT_TYPE, "application/json")], order).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
     })
+}
+
+async fn claim_preflight(State(gate): State<Arc<Gate>>, Json(claim): Json<Claim>) -> Result<Response, Refusal> {
+    let wait = Duration::from_secs(claim.wait_s.min(MAX_WAIT_S));
+    Ok(
+        match gate.claim_preflight(&claim.executor, &claim.environments, wait).await? {
+            Some(plan) => ([(header::CONTENT_TYPE, "application/json")], plan).into_response(),
+            None => StatusCode::NO_CONTENT.into_response(),
+        },
+    )
+}
+
+async fn take_preflight(State(gate): State<Arc<Gate>>, Json(found): Json<Preflight>) -> Result<Json<Value>, Refusal> {
+    blocking(|| gate.take_preflight(found))?;
+    Ok(Json(json!({"ok": true})))
 }
 
 async fn standing(State(gate): State<Arc<Gate>>, Path(plan): Path<String>) -> Result<impl IntoResponse, Refusal> {

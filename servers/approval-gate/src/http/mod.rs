@@ -37,7 +37,9 @@ impl IntoResponse for Refusal {
 fn status_of(code: &str) -> StatusCode {
     match code {
         "no_bearer" => StatusCode::UNAUTHORIZED,
-        "unknown_request" | "unknown_execution" | "unknown_order" | "unknown_plan" => StatusCode::NOT_FOUND,
+        "unknown_request" | "unknown_execution" | "unknown_order" | "unknown_plan" | "unknown_preflight" => {
+            StatusCode::NOT_FOUND
+        }
         "already_decided" | "illegal_event" => StatusCode::CONFLICT,
         "journal_number" | "journal_event" | "journal_event_too_large" => StatusCode::UNPROCESSABLE_ENTITY,
         code if code.starts_with("malformed_") => StatusCode::BAD_REQUEST,

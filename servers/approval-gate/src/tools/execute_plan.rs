@@ -6,6 +6,7 @@ use runbooks::Evidence;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::advice::Advice;
 use crate::gate::Gate;
 use crate::ordering::Queued;
 
@@ -22,6 +23,9 @@ pub struct Input {
     /// The evidence that the plan's values come from.
     #[schemars(length(max = 64))]
     evidence: Vec<Evidence>,
+    /// What agents and rules said of the incident and the plan: shown to people, and nothing else.
+    #[serde(default)]
+    advice: Option<Advice>,
     /// What people signed. Without it nothing is executed: people are asked.
     #[serde(default)]
     approval_token: Option<String>,
@@ -45,8 +49,15 @@ impl Tool for ExecutePlan {
     }
 
     async fn call(gate: &Gate, input: Input, _: &CallContext) -> Result<Queued, ToolError> {
-        let queued =
-            tokio::task::block_in_place(|| gate.execute(&input.plan, &input.evidence, input.approval_token.as_deref()));
+        let queued = tokio::task::block_in_place(|| {
+            let Input {
+                plan,
+                evidence,
+                advice,
+                approval_token,
+            } = &input;
+            gate.execute(plan, evidence, advice.as_ref(), approval_token.as_deref())
+        });
         Ok(queued?)
     }
 }

@@ -6,8 +6,10 @@
     reason = "a failed set-up is a failed test"
 )]
 
+mod advice;
 mod command_line;
 mod path;
+mod preflight;
 mod refusals;
 mod state;
 mod world;

@@ -409,6 +409,35 @@ impl Gate {
         }
     }
 
+    /// Waits for a plan to look at, as the executor does.
+    pub async fn claim_preflight(&self, wait_s: u64) -> Option<String> {
+        let body = json!({"executor": "executor-1", "environments": ["demo"], "wait_s": wait_s});
+        let url = format!("{}/v1/executor/preflight/claim", self.url);
+        let response = self
+            .http
+            .post(url)
+            .bearer_auth(BEARER)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        match response.status().as_u16() {
+            200 => Some(response.text().await.unwrap()),
+            204 => None,
+            other => panic!("{other}: {}", response.text().await.unwrap()),
+        }
+    }
+
+    pub async fn tell_preflight(&self, found: &Value) -> Value {
+        self.post_preflight("", BEARER, found).await
+    }
+
+    pub async fn post_preflight(&self, what: &str, bearer: &str, body: &Value) -> Value {
+        let url = format!("{}/v1/executor/preflight{what}", self.url);
+        let response = self.http.post(url).bearer_auth(bearer).json(body).send().await.unwrap();
+        response.json().await.unwrap()
+    }
+
     pub async fn standing(&self, plan: &Plan) -> String {
         let url = format!("{}/v1/executor/standing/{}", self.url, plan.digest());
         self.http

@@ -1,0 +1,1 @@
+SELECT pg_catalog.has_parameter_privilege($1, 'SET') AS granted
