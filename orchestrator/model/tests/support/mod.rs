@@ -1,6 +1,5 @@
 //! Starts the stand-ins, once for all tests of this binary, with the vendors' own packages in a folder of their own.
 
-use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -58,41 +57,24 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stand_in")
 }
 
-/// A folder of Python packages, made on first use; `pip` is asked again only when requirements.txt has changed.
+/// The interpreter of a folder of Python packages, made on first use.
 fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let wanted = include_str!("../stand_in/requirements.txt");
-        let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/model-venv");
-        std::fs::create_dir_all(&venv).unwrap();
-        let lock = File::create(venv.join(".lock")).unwrap();
-        lock.lock().unwrap();
-        let made = venv.join(".made-from");
-        let python = venv.join("bin/python");
-        if std::fs::read_to_string(&made).is_ok_and(|found| found == wanted) {
-            return python;
-        }
-        run(
-            Command::new("python3").args(["-m", "venv"]).arg(&venv),
-            "python3 -m venv (Debian: apt-get install python3-venv)",
+        let told = run(
+            &mut Command::new(folder().join("prepare")),
+            "the stand-ins' Python packages",
         );
-        let requirements = folder().join("requirements.txt");
-        run(
-            Command::new(&python)
-                .args(["-m", "pip", "install", "--quiet", "-r"])
-                .arg(requirements),
-            "pip install",
-        );
-        std::fs::write(&made, wanted).unwrap();
-        python
+        PathBuf::from(told.trim())
     })
 }
 
-fn run(command: &mut Command, what: &str) {
+fn run(command: &mut Command, what: &str) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{what}: {error}"));
     assert!(
         output.status.success(),
         "{what}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
