@@ -125,10 +125,10 @@ async fn an_executor_that_listens_and_says_nothing_is_waited_for_no_longer_than_
     configure(&world, "wait_s = 1");
     let gate = world.start().await;
     let plan = plan();
-    // The question is taken, and the executor dies over it.
+    // It was heard of a moment ago; then the question is taken, and the executor dies over it.
+    assert_eq!(gate.claim_preflight(0).await, None);
     let listening = gate.claim_preflight(20);
     let offered = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
         let started = Instant::now();
         (gate.execute(text(&plan), None).await, started.elapsed())
     };
