@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Instant;
 
 use approval::{
-    ApprovedPlan, Approvers, Expectations, MAX_SKEW_S, Order, Refusal, StandingError, StandingState, Token,
+    ApprovedPlan, Approvers, Expectations, MAX_SKEW_S, Order, PublicKey, Refusal, StandingError, StandingState, Token,
 };
 use policies::{Decision, Evaluation, PermittedPlan, PolicyContext};
 use runbooks::{Digest, Plan, Timestamp};
@@ -170,12 +170,15 @@ fn approve(
     let token = Token::parse(&order.token)
         .map_err(Refusal::from)
         .map_err(|refusal| refused(refusal.code(), crate::chain(&refusal)))?;
+    let gate_key =
+        PublicKey::parse(&config.gate.public_key).map_err(|error| refused("gate_key", crate::chain(&error)))?;
     let expect = Expectations {
         gate: &config.gate.id,
         audience: &config.id,
         now,
         floor: &config.floor,
         approvers: &approvers,
+        gate_key: &gate_key,
         action: order.action,
     };
     Ok(approval::verify(permitted, &token, &expect)

@@ -144,6 +144,7 @@ impl Config {
         let mut floor = root.optional_section("floor", faults);
         let people = floor.number("approvers", faults).unwrap_or(1);
         let hardware = floor.number("hardware", faults).unwrap_or(0);
+        let attested = floor.flag("attested", faults).unwrap_or(false);
         floor.end(faults);
         if people == 0 {
             faults.push("`floor.approvers` is 0: somebody must approve".to_owned());
@@ -180,6 +181,7 @@ impl Config {
             floor: Floor {
                 approvers: people,
                 hardware,
+                attested,
             },
             catalog_dir,
             catalog_signed_by,

@@ -118,6 +118,16 @@ impl Section {
         }
     }
 
+    pub(crate) fn flag(&mut self, key: &str, faults: &mut Vec<String>) -> Option<bool> {
+        match self.table.remove(key)? {
+            Value::Boolean(flag) => Some(flag),
+            other => {
+                self.wrong(key, "true or false", &other, faults);
+                None
+            }
+        }
+    }
+
     /// Tells what nobody asked for.
     pub(crate) fn end(self, faults: &mut Vec<String>) {
         for key in self.table.keys() {

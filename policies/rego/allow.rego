@@ -70,7 +70,7 @@ preapproval := "grant" if {
 obligations := {
 	"approvers": approvers,
 	"groups": groups,
-	"methods": ["ssh"],
+	"methods": ["passkey", "ssh"],
 	"approve_within_s": limits.approval_window_s,
 	"execute_within_s": limits.execution_window_s,
 	"preapproval": preapproval,

@@ -32,7 +32,7 @@ test_one_person_approves_low_risk_in_a_lesser_environment if {
 	data.countersign.obligations == {
 		"approvers": 1,
 		"groups": [],
-		"methods": ["ssh"],
+		"methods": ["passkey", "ssh"],
 		"approve_within_s": 900,
 		"execute_within_s": 1800,
 		"preapproval": "grant",

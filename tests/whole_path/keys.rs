@@ -60,6 +60,7 @@ pub fn person(id: &str, key: &SshKey, now: Timestamp) -> Person {
             valid_until: now.plus_s(86_400),
             hardware: false,
         }],
+        accounts: Vec::new(),
     }
 }
 

@@ -61,6 +61,7 @@ impl People {
                 valid_until: Timestamp::from_unix(4_000_000_000),
                 hardware: false,
             }],
+            accounts: Vec::new(),
         });
         let document = ApproversDocument {
             schema: ApproversDocument::SCHEMA.to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use approval::{Action, Decision, GateKey, Order, Standing, StandingState, Statement};
+use approval::{Action, Decision, GateKey, Method, Order, Standing, StandingState, Statement};
 use policies::Policy;
 use runbooks::{Catalog, Digest, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
 use serde_json::{Value, json};
@@ -158,7 +158,7 @@ dsn_file = "dsn"
             requester: document.requester.clone(),
             approver: "ana".to_owned(),
             key_id: self.people.key("ana").fingerprint(),
-            method: "ssh".to_owned(),
+            method: Method::Ssh,
             policy_digest: document.policy_digest,
             nonce: nonce(),
         }

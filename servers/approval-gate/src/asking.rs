@@ -183,6 +183,7 @@ impl Gate {
             advice: kept.advice,
             incident: document.incident.clone(),
             title: document.title.clone(),
+            runbook: document.runbook.id.clone(),
             requester: document.requester.clone(),
             target: document.target.clone(),
             gate: self.id.clone(),

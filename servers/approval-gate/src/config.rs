@@ -1,6 +1,7 @@
 //! approval-gate.toml, parsed into types before anything is opened. All faults are told at once, each with its key.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use kit::config::FilePath;
@@ -77,6 +78,9 @@ pub struct FloorSection {
     /// People with a hardware key among them, at least.
     #[serde(default)]
     pub hardware: u32,
+    /// Whether an approval from Slack or PagerDuty counts, which only the gate vouches for. A rejection always does.
+    #[serde(default)]
+    pub attested: bool,
 }
 
 /// `[catalog]`
@@ -178,6 +182,15 @@ impl Config {
         (!url.ends_with(":0")).then(|| url.to_owned())
     }
 
+    /// The address that people use once the port is known.
+    pub fn url_with(&self, bound: SocketAddr) -> String {
+        let unbound = self.gate.public_url.as_deref().map(|url| url.trim_end_matches('/'));
+        match unbound.and_then(|url| url.strip_suffix(":0")) {
+            Some(url) => format!("{url}:{}", bound.port()),
+            None => format!("http://{bound}"),
+        }
+    }
+
     /// Where the journal's checkpoints go, if anywhere.
     pub fn publish(&self) -> Option<journal::Publish> {
         let dir = self
@@ -246,6 +259,7 @@ impl Default for FloorSection {
         Self {
             approvers: one(),
             hardware: 0,
+            attested: false,
         }
     }
 }

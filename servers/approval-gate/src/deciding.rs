@@ -1,7 +1,7 @@
 //! What a person signs, and what becomes of the signature. A statement is derived from the request alone, so asking for
 //! one changes nothing and none needs to be remembered.
 
-use approval::{Decision, Signature, Statement, Vote};
+use approval::{Account, ApproverKey, Assertion, AttestError, Decision, Method, Proof, Statement, Vote};
 use runbooks::Timestamp;
 use serde::Serialize;
 use serde_json::json;
@@ -10,7 +10,28 @@ use crate::asking::hex_of;
 use crate::execution::{OrderEvent, Progress};
 use crate::gate::{Gate, find_request};
 use crate::refusal::Refusal;
-use crate::request::{Request, RequestEvent, Signed, Status};
+use crate::request::{Request, RequestEvent, Review, Signed, Status};
+use crate::store::Change;
+
+/// How a person's decision reaches the gate.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is made once per decision and never kept")]
+pub enum Given {
+    /// Signed with a key of the person's own.
+    Proof(Proof),
+    /// Said in a channel, which proved that this account said it.
+    #[expect(dead_code, reason = "no channel is open yet")]
+    Word(Account, Decision),
+}
+
+/// What comes with a decision and is no part of what was signed.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// What they said.
+    pub remark: Option<String>,
+    /// How they read the request.
+    pub review: Option<Review>,
+}
 
 /// What a decision did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,15 +67,16 @@ impl Gate {
         let now = self.now();
         self.close_windows(now)?;
         let request = self.store.view(|rows| find_request(rows, request))?;
-        let approver = self.approver_of(approver, key_id)?;
+        let (approver, method) = self.owner(approver, key_id)?;
         check_open(&request, &approver, decision)?;
-        let statement = statement_for(&request, &approver, key_id, decision);
+        let statement = statement_for(&request, &approver, key_id, method, decision);
         statement
             .signing_bytes()
             .map_err(|error| approval::Refusal::from(error).into())
     }
 
-    /// Takes a person's signature over one of the two statements that this person could have been given.
+    /// Takes a person's decision: a signature over one of the two statements that this person could have been given, or
+    /// the word of an account that is the person's elsewhere.
     ///
     /// # Errors
     /// When it is not theirs, not over either, or too late. Nothing was changed then.
@@ -62,12 +84,12 @@ impl Gate {
         &self,
         request: &str,
         approver: Option<&str>,
-        armored: &str,
-        remark: Option<&str>,
+        given: &Given,
+        beside: &Beside,
     ) -> Result<Decided, Refusal> {
         let now = self.now();
         self.close_windows(now)?;
-        let taken = self.take(request, approver, armored, remark, now);
+        let taken = self.take(request, approver, given, beside, now);
         if let Err(refusal) = &taken
             && refusal.code != "unknown_request"
         {
@@ -83,20 +105,18 @@ impl Gate {
         &self,
         request: &str,
         approver: Option<&str>,
-        armored: &str,
-        remark: Option<&str>,
+        given: &Given,
+        beside: &Beside,
         now: Timestamp,
     ) -> Result<Decided, Refusal> {
         let request = self.store.view(|rows| find_request(rows, request))?;
-        let signature =
-            Signature::from_armored(armored).map_err(|error| Refusal::because("malformed_signature", &error))?;
-        let approver = self.approver_of(approver, &signature.key_id())?;
-        let vote = self.vote(&request, &approver, &signature, now)?;
-        let decision = vote.statement().decision;
+        let vote = self.vote(&request, approver, given, now)?;
+        let (approver, decision) = (vote.statement().approver.clone(), vote.statement().decision);
         if has_said(&request, &approver, decision) {
             return Ok(decided(&request, &approver, decision, true));
         }
         check_open(&request, &approver, decision)?;
+        self.check_method(&request, &vote)?;
         let envelope = vote
             .envelope()
             .to_json()
@@ -106,13 +126,18 @@ impl Gate {
             // Read again inside the transaction: another signature may have come in between.
             let request = find_request(change, &request.terms.id)?;
             check_open(&request, &approver, decision)?;
+            if let Given::Proof(Proof::Passkey(assertion)) = given {
+                count_up(change, &approver, assertion)?;
+            }
             let signed = Signed {
                 approver: approver.clone(),
-                key_id: signature.key_id(),
+                key_id: vote.statement().key_id.clone(),
+                method: vote.statement().method,
                 hardware: vote.is_hardware(),
                 groups: groups.clone(),
                 envelope: change.keep(envelope.as_bytes())?,
-                remark: remark.map(str::to_owned),
+                remark: beside.remark.clone(),
+                review: beside.review.clone(),
                 at: now,
             };
             match decision {
@@ -132,17 +157,55 @@ impl Gate {
         Ok(decided(&request, &approver, decision, false))
     }
 
-    /// The signature does not say which of the two it is over; at most one of them verifies.
-    fn vote(&self, request: &Request, approver: &str, signature: &Signature, now: Timestamp) -> Result<Vote, Refusal> {
+    fn vote(&self, request: &Request, approver: Option<&str>, given: &Given, now: Timestamp) -> Result<Vote, Refusal> {
         let approvers = self.approvers();
-        let verify = |decision| {
-            let bytes = statement_for(request, approver, &signature.key_id(), decision).bytes()?;
-            approval::verify_signature(&bytes, signature, &approvers, now)
-        };
-        match verify(Decision::Approve) {
-            Err(approval::Refusal::BadSignature { .. }) => Ok(verify(Decision::Reject)?),
-            vote => Ok(vote?),
+        match given {
+            Given::Proof(proof) => {
+                let (approver, method) = self.owner(approver, &proof.key_id())?;
+                let verify = |decision| {
+                    let statement = statement_for(request, &approver, &proof.key_id(), method, decision);
+                    approval::verify_signature(&statement.bytes()?, proof, &approvers, now)
+                };
+                // The signature does not say which of the two it is over; at most one of them verifies.
+                match verify(Decision::Approve) {
+                    Err(approval::Refusal::BadSignature { .. }) => Ok(verify(Decision::Reject)?),
+                    vote => Ok(vote?),
+                }
+            }
+            Given::Word(account, decision) => {
+                let person = approvers.person_of_account(account);
+                let approver = person
+                    .map(|person| person.id.as_str())
+                    .ok_or_else(|| approval::Refusal::NoAccount {
+                        approver: "nobody".to_owned(),
+                        method: account.method().name().to_owned(),
+                    })?;
+                let key_id = self.key.public_key().fingerprint();
+                let statement = statement_for(request, approver, &key_id, account.method(), *decision);
+                approval::attest(&statement, account, &self.key, &approvers, now).map_err(|error| match error {
+                    AttestError::Refused(refusal) => refusal.into(),
+                    AttestError::Key(error) => Refusal::because("internal", &error),
+                })
+            }
         }
+    }
+
+    /// An approval that no executor would count is not taken: whoever gave it is told now.
+    fn check_method(&self, request: &Request, vote: &Vote) -> Result<(), Refusal> {
+        let statement = vote.statement();
+        let counts = request
+            .terms
+            .methods
+            .iter()
+            .any(|method| method == statement.method.name())
+            && (self.floor.attested || !statement.method.is_attested());
+        if counts || statement.decision == Decision::Reject {
+            return Ok(());
+        }
+        Err(approval::Refusal::MethodNotAllowed {
+            method: statement.method.name().to_owned(),
+        }
+        .into())
     }
 
     fn groups_of(&self, approver: &str) -> Vec<String> {
@@ -153,13 +216,14 @@ impl Gate {
             .unwrap_or_default()
     }
 
-    fn approver_of(&self, approver: Option<&str>, key_id: &str) -> Result<String, Refusal> {
+    /// Whose key it is, and how it signs.
+    fn owner(&self, named: Option<&str>, key_id: &str) -> Result<(String, Method), Refusal> {
         let approvers = self.approvers();
         let owner = approvers.person_of_key(key_id).map(|person| person.id.clone());
-        match (owner, approver) {
-            (Some(owner), None) => Ok(owner),
-            (Some(owner), Some(named)) if owner == named => Ok(owner),
-            (Some(_) | None, named) => Err(approval::Refusal::UnknownKey {
+        let method = approvers.find_key(key_id).map(ApproverKey::method);
+        match (owner, method) {
+            (Some(owner), Some(method)) if named.is_none_or(|named| named == owner) => Ok((owner, method)),
+            _ => Err(approval::Refusal::UnknownKey {
                 approver: named.unwrap_or("nobody").to_owned(),
                 key_id: key_id.to_owned(),
             }
@@ -168,8 +232,27 @@ impl Gate {
     }
 }
 
+/// A passkey that counts must count up; one that went back exists twice.
+pub fn count_up(change: &Change<'_, '_>, approver: &str, assertion: &Assertion) -> Result<(), Refusal> {
+    let mark = format!("sign_count {}", assertion.key_id());
+    let seen: u32 = change.mark(&mark)?.unwrap_or(0);
+    let found = assertion.sign_count();
+    if (seen, found) != (0, 0) && found <= seen {
+        return Err(approval::Refusal::SignCountWentBack {
+            approver: approver.to_owned(),
+            found,
+            seen,
+        }
+        .into());
+    }
+    if found > seen {
+        change.set_mark(&mark, &found)?;
+    }
+    Ok(())
+}
+
 /// The statement that this person would sign with this key: the request's terms and nothing else.
-fn statement_for(request: &Request, approver: &str, key_id: &str, decision: Decision) -> Statement {
+fn statement_for(request: &Request, approver: &str, key_id: &str, method: Method, decision: Decision) -> Statement {
     let terms = request.terms.clone();
     let seed = format!("{}\n{approver}\n{key_id}\n{decision:?}", terms.nonce);
     Statement {
@@ -188,7 +271,7 @@ fn statement_for(request: &Request, approver: &str, key_id: &str, decision: Deci
         requester: terms.requester,
         approver: approver.to_owned(),
         key_id: key_id.to_owned(),
-        method: Statement::METHOD_SSH.to_owned(),
+        method,
         policy_digest: terms.policy_digest,
         nonce: hex_of(&seed, 32),
     }

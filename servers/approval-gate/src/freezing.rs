@@ -59,6 +59,31 @@ impl FreezeMark {
 }
 
 impl Gate {
+    /// What somebody would sign to freeze or thaw this gate now: later than what was said last, within the same second too.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn freeze_to_sign(
+        &self,
+        state: FreezeState,
+        reason: &str,
+        approver: &str,
+        key_id: &str,
+    ) -> Result<Freeze, Refusal> {
+        let last = self.freeze_mark()?.said().map(|said| said.at.plus_s(1));
+        Ok(Freeze {
+            schema: Freeze::SCHEMA.to_owned(),
+            state,
+            gate: self.id.clone(),
+            environment: self.environment.clone(),
+            reason: reason.to_owned(),
+            approver: approver.to_owned(),
+            key_id: key_id.to_owned(),
+            at: last.map_or(self.now(), |last| last.max(self.now())),
+            nonce: hex::encode(rand::random::<[u8; 16]>()),
+        })
+    }
+
     /// Takes a signed freeze or thaw.
     ///
     /// # Errors

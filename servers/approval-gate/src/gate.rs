@@ -13,6 +13,7 @@ use crate::freezing::FreezeMark;
 use crate::preflight::Preflights;
 use crate::refusal::Refusal;
 use crate::request::Request;
+use crate::sessions::Sessions;
 use crate::store::{Rows, Store};
 use crate::view::{ExecutionView, RequestView, Summary};
 
@@ -48,6 +49,8 @@ pub struct Gate {
     pub clock: fn() -> Timestamp,
     /// What the executor is asked before people are.
     pub preflights: Preflights,
+    /// Who is signed in on the pages.
+    pub sessions: Sessions,
     /// Wakes executors that wait for an order.
     pub orders: Notify,
     /// Wakes the timer: a window was opened or closed.
@@ -75,6 +78,7 @@ impl Gate {
             now,
             floor: &self.floor,
             approvers,
+            gate_key: self.key.public_key(),
             action,
         }
     }
@@ -107,6 +111,15 @@ impl Gate {
     /// How people reach this gate, without a closing slash.
     pub fn base_url(&self) -> &str {
         self.public_url.get().map_or("", String::as_str)
+    }
+
+    /// How people reach this gate, where passkeys can work: only pages with a host name have them.
+    pub fn origin(&self) -> Option<&str> {
+        let url = self.base_url();
+        let host = url.split("://").nth(1)?.split(':').next()?;
+        let named = host.chars().any(|c| c.is_ascii_alphabetic());
+        let safe = url.starts_with("https://") || host == "localhost";
+        (named && safe && !host.contains('/')).then_some(url)
     }
 
     /// A request in full.

@@ -18,6 +18,7 @@ use crate::approver_list::ApproverFile;
 use crate::config::Config;
 use crate::gate::Gate;
 use crate::preflight::Preflights;
+use crate::sessions::Sessions;
 use crate::store::Store;
 
 /// Opens everything that the gate judges by and remembers.
@@ -61,6 +62,7 @@ pub fn open(config: &Config, stop: CancellationToken) -> anyhow::Result<Gate> {
         floor: Floor {
             approvers: config.floor.approvers,
             hardware: config.floor.hardware,
+            attested: config.floor.attested,
         },
         key,
         bearer,
@@ -70,6 +72,7 @@ pub fn open(config: &Config, stop: CancellationToken) -> anyhow::Result<Gate> {
         public_url,
         clock: || Timestamp::from(Utc::now()),
         preflights: Preflights::new(&config.preflight),
+        sessions: Sessions::new(),
         orders: Notify::new(),
         windows: Notify::new(),
         stop,

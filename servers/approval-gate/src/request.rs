@@ -1,6 +1,6 @@
 //! An approval request as a state machine: its events, its states, and the one pure function between them.
 
-use approval::Action;
+use approval::{Action, Method};
 use runbooks::{Digest, Target, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,9 @@ pub struct Terms {
     pub incident: String,
     /// The plan's title, for lists.
     pub title: String,
+    /// The plan's runbook; empty in what was asked before it was kept.
+    #[serde(default)]
+    pub runbook: String,
     /// Who asks; may never approve.
     pub requester: String,
     /// What is touched.
@@ -67,6 +70,9 @@ pub struct Signed {
     pub approver: String,
     /// With which key, as `SHA256:…`.
     pub key_id: String,
+    /// How.
+    #[serde(default = "ssh")]
+    pub method: Method,
     /// Whether the key is a hardware key, touched and with PIN or finger.
     pub hardware: bool,
     /// The groups that the signer was in then.
@@ -77,8 +83,26 @@ pub struct Signed {
     /// What they said beside it; not part of what they signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
+    /// How they read the request, where the page could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
     /// When it arrived.
     pub at: Timestamp,
+}
+
+/// How a request was read: what took long says where the runbook leaves questions open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Review {
+    /// Seconds from the page being shown to the decision.
+    pub took_s: u32,
+    /// Seconds that each part of the page was in view or unfolded, the longest first; at most eight.
+    pub parts: Vec<(String, u32)>,
+}
+
+/// Signatures were made by nothing else before their method was kept.
+fn ssh() -> Method {
+    Method::Ssh
 }
 
 /// Everything that can happen to a request.
@@ -302,6 +326,7 @@ pub mod tests {
             advice: None,
             incident: "inc-1".into(),
             title: "End a blocker".into(),
+            runbook: "idle-in-transaction-blocker".into(),
             requester: "orchestrator".into(),
             target: Target {
                 name: "orders".into(),
@@ -328,10 +353,12 @@ pub mod tests {
         Signed {
             approver: approver.into(),
             key_id: format!("SHA256:{approver}"),
+            method: Method::Ssh,
             hardware: false,
             groups: Vec::new(),
             envelope: Digest::of(approver.as_bytes()),
             remark: None,
+            review: None,
             at: Timestamp::from_unix(1_100),
         }
     }

@@ -63,6 +63,9 @@ pub fn sheet(view: &RequestView) -> Result<Vec<Part>, NotAPlan> {
     if !plan.stop_if.is_empty() {
         parts.push(part("Stops at once if", checks("stops unless", &plan.stop_if)));
     }
+    if view.summary.action == Action::Execute {
+        parts.push(if_it_fails(&plan));
+    }
     parts.push(part("Blast radius", plan.blast_radius.iter().map(radius).collect()));
     parts.push(part(
         "Parameters and their evidence",
@@ -72,6 +75,48 @@ pub fn sheet(view: &RequestView) -> Result<Vec<Part>, NotAPlan> {
     parts.push(policy(&view.policy));
     parts.push(signatures(view));
     Ok(parts)
+}
+
+/// What the executor does when something is not as it should be: by code, without asking anybody.
+fn if_it_fails(plan: &PlanDocument) -> Part {
+    let (back, lost): (Vec<&Step>, Vec<&Step>) = plan
+        .steps
+        .iter()
+        .partition(|step| !matches!(step.rollback, Rollback::None(_)));
+    let ids = |steps: &[&Step]| steps.iter().map(|step| step.id.as_str()).collect::<Vec<_>>().join(", ");
+    let undone = if back.is_empty() {
+        "no step has a way back: it stops, and a person takes over".to_owned()
+    } else {
+        format!(
+            "what was done is undone in reverse order: {}",
+            ids(&back.iter().rev().copied().collect::<Vec<_>>())
+        )
+    };
+    let mut lines = vec![
+        (
+            "a check before the first step fails".to_owned(),
+            "nothing is touched, and the incident goes back to people".to_owned(),
+        ),
+        (
+            "a step fails, or the signal does not recover in time".to_owned(),
+            undone,
+        ),
+    ];
+    if !lost.is_empty() {
+        lines.push((
+            "stays as it is".to_owned(),
+            format!("{}: no way back, as each says", ids(&lost)),
+        ));
+    }
+    lines.push((
+        "the way back fails".to_owned(),
+        "it stops, a person is paged, and nothing else is tried".to_owned(),
+    ));
+    lines.push((
+        "it is frozen or revoked meanwhile".to_owned(),
+        "no further step starts".to_owned(),
+    ));
+    part("If it fails", vec![Block::Facts(lines)])
 }
 
 fn subject(view: &RequestView, plan: &PlanDocument) -> Part {
@@ -410,7 +455,13 @@ fn signatures(view: &RequestView) -> Part {
     for one in &view.approvals {
         lines.push((
             "approved by".to_owned(),
-            format!("{} with {} at {}", one.approver, one.key_id, one.at),
+            format!(
+                "{} by {} with {} at {}",
+                one.approver,
+                one.method.name(),
+                one.key_id,
+                one.at
+            ),
         ));
     }
     if let Some(no) = &view.rejected {

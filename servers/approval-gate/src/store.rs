@@ -203,6 +203,14 @@ impl Rows<'_> {
         self.one("SELECT value FROM marks WHERE name = ?1", params![name])
     }
 
+    /// All marks whose names begin so.
+    pub fn marks<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, Refusal> {
+        self.many(
+            "SELECT value FROM marks WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name",
+            params![prefix],
+        )
+    }
+
     fn one<T: DeserializeOwned>(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Option<T>, Refusal> {
         let text = self.0.prepare_cached(sql)?.query_row(values, first_text).optional()?;
         Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)

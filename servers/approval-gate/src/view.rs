@@ -1,6 +1,6 @@
 //! What anyone sees of a request: the one shape behind page, terminal, JSON and resource. It never holds a token.
 
-use approval::Action;
+use approval::{Action, Method};
 use runbooks::{Digest, Evidence, Target, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::advice::Advice;
 use crate::execution::Execution;
 use crate::preflight::Preflight;
 use crate::refusal::Refusal;
-use crate::request::{Request, Signed};
+use crate::request::{Request, Review, Signed};
 use crate::store::Rows;
 
 /// A request in a list.
@@ -98,11 +98,16 @@ pub struct SignatureView {
     pub approver: String,
     /// With which key.
     pub key_id: String,
+    /// How.
+    pub method: Method,
     /// When it arrived.
     pub at: Timestamp,
     /// What they said beside it; not part of what they signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
+    /// How they read the request, where the page could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
 }
 
 /// An execution, as the orchestrator follows it.
@@ -195,8 +200,10 @@ impl SignatureView {
         Self {
             approver: signed.approver.clone(),
             key_id: signed.key_id.clone(),
+            method: signed.method,
             at: signed.at,
             remark: signed.remark.clone(),
+            review: signed.review.clone(),
         }
     }
 }

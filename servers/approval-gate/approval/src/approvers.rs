@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     dsse::{APPROVERS_NAMESPACE, APPROVERS_TYPE, Envelope, EnvelopeError, pae},
+    proof::ApproverKey,
     public_key::{PublicKey, PublicKeyError},
-    sshsig::{Presence, Signature, SignatureError},
+    sshsig::{Signature, SignatureError},
+    statement::Method,
     strict::{self, check_id, check_text},
 };
 
@@ -35,18 +37,36 @@ pub struct Person {
     /// Agents may be listed, so that their signatures are known for what they are; they never approve.
     pub agent: bool,
     pub keys: Vec<Key>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<Account>,
 }
 
 /// A key and when it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Key {
-    /// The OpenSSH line without a comment: `ssh-ed25519 AAAA…`.
+    /// The OpenSSH line without a comment, `ssh-ed25519 AAAA…`, or the line of a passkey.
     pub public_key: String,
     pub valid_from: Timestamp,
     pub valid_until: Timestamp,
-    /// Whether it is a FIDO key; must say what the key is.
+    /// Whether it cannot leave its device. For an SSH key it must say what the key is, a FIDO key or not; for a passkey it is
+    /// the administrator's word, and counts only as long as the passkey says the same.
     pub hardware: bool,
+}
+
+/// An account that is the person's elsewhere. What is done there the gate can only attest: by default nothing counts that
+/// was said so, but a no.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "channel", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Account {
+    /// Ids, never names: anybody may take any display name.
+    Slack {
+        team: String,
+        user: String,
+    },
+    Pagerduty {
+        user: String,
+    },
 }
 
 /// A list whose signature and version were checked. It is made by [`Approvers::verify`] and by nothing else:
@@ -71,7 +91,8 @@ pub struct Approvers {
 pub(crate) struct ListedKey {
     pub(crate) person: String,
     pub(crate) agent: bool,
-    pub(crate) public_key: PublicKey,
+    pub(crate) public_key: ApproverKey,
+    pub(crate) hardware: bool,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
 }
@@ -133,6 +154,7 @@ impl ApproversDocument {
         }
         let mut ids = BTreeSet::new();
         let mut keys = BTreeMap::new();
+        let mut accounts = BTreeSet::new();
         for person in &self.people {
             check_id("a person's id", &person.id).map_err(malformed)?;
             check_text("a person's name", &person.name, 128).map_err(malformed)?;
@@ -141,6 +163,13 @@ impl ApproversDocument {
             }
             if !ids.insert(&person.id) {
                 return Err(malformed(format!("`{}` is listed twice", person.id)));
+            }
+            for account in &person.accounts {
+                account.check().map_err(malformed)?;
+                // One account for two people would let one of them be counted as both.
+                if !accounts.insert(account) {
+                    return Err(malformed(format!("an account of `{}` is listed twice", person.id)));
+                }
             }
             for key in &person.keys {
                 let (fingerprint, listed) = key.check(person)?;
@@ -157,14 +186,44 @@ impl ApproversDocument {
     }
 }
 
+impl Account {
+    /// Returns how a decision from there is made.
+    pub fn method(&self) -> Method {
+        match self {
+            Self::Slack { .. } => Method::Slack,
+            Self::Pagerduty { .. } => Method::Pagerduty,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Slack { team, user } => {
+                check_account_id("a Slack team", team)?;
+                check_account_id("a Slack user", user)
+            }
+            Self::Pagerduty { user } => check_account_id("a PagerDuty user", user),
+        }
+    }
+}
+
+fn check_account_id(what: &str, id: &str) -> Result<(), String> {
+    if (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
+        Ok(())
+    } else {
+        Err(format!("{what} is named by its id, 1 to 64 characters of `A-Z 0-9`"))
+    }
+}
+
 impl Key {
     fn check(&self, person: &Person) -> Result<(String, ListedKey), ApproversError> {
         let malformed = |reason: &str| ApproversError::Malformed(format!("a key of `{}`: {reason}", person.id));
-        let public_key = PublicKey::parse(&self.public_key).map_err(|error| malformed(&error.to_string()))?;
+        let public_key = ApproverKey::parse(&self.public_key).map_err(|error| malformed(&error))?;
         if public_key.to_string() != self.public_key {
             return Err(malformed("write it as `TYPE BASE64`, without options and comment"));
         }
-        if public_key.is_hardware() != self.hardware {
+        if let ApproverKey::Ssh(key) = &public_key
+            && key.is_hardware() != self.hardware
+        {
             return Err(malformed("`hardware` contradicts its type"));
         }
         if self.valid_from >= self.valid_until {
@@ -175,6 +234,7 @@ impl Key {
             agent: person.agent,
             valid_from: self.valid_from,
             valid_until: self.valid_until,
+            hardware: self.hardware,
             public_key,
         };
         Ok((listed.public_key.fingerprint(), listed))
@@ -186,15 +246,10 @@ impl Approvers {
     /// that the caller has seen (0: none yet; the caller keeps it across restarts).
     pub fn verify(json: &str, admin_public_key: &str, newest_seen_version: u64) -> Result<Self, ApproversError> {
         let admin = PublicKey::parse(admin_public_key)?;
-        let (payload, signature) = Envelope::parse(json.trim_end().as_bytes())?.open(APPROVERS_TYPE)?;
+        let (payload, signature) = Envelope::parse(json.trim_end().as_bytes())?.open_ssh(APPROVERS_TYPE)?;
         let presence = signature.verify(&admin, APPROVERS_NAMESPACE, &pae(APPROVERS_TYPE, &payload))?;
-        match presence {
-            Presence::Software
-            | Presence::Hardware {
-                touched: true,
-                verified: true,
-            } => {}
-            Presence::Hardware { .. } => return Err(ApproversError::Presence),
+        if !presence.is_touched() || !presence.is_verified() {
+            return Err(ApproversError::Presence);
         }
         let document: ApproversDocument = strict::parse(&payload).map_err(ApproversError::Malformed)?;
         let keys = document.index()?;
@@ -235,6 +290,26 @@ impl Approvers {
     /// Finds whose key a fingerprint (`SHA256:…`) is.
     pub fn person_of_key(&self, fingerprint: &str) -> Option<&Person> {
         self.person(&self.keys.get(fingerprint)?.person)
+    }
+
+    /// Finds whose account this is.
+    pub fn person_of_account(&self, account: &Account) -> Option<&Person> {
+        self.people.iter().find(|person| person.accounts.contains(account))
+    }
+
+    /// Finds a listed key, valid now or not.
+    pub fn find_key(&self, fingerprint: &str) -> Option<&ApproverKey> {
+        self.key(fingerprint).map(|key| &key.public_key)
+    }
+
+    /// Returns a person's keys that are valid at this moment.
+    pub fn keys_of(&self, person: &str, now: Timestamp) -> Vec<&ApproverKey> {
+        let is_theirs = |key: &&ListedKey| key.person == person && key.valid_from <= now && now < key.valid_until;
+        self.keys
+            .values()
+            .filter(is_theirs)
+            .map(|key| &key.public_key)
+            .collect()
     }
 
     pub(crate) fn key(&self, fingerprint: &str) -> Option<&ListedKey> {

@@ -3,13 +3,14 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::{sshsig::Signature, strict};
+use crate::{proof::Proof, sshsig::Signature, strict};
 
 pub const STATEMENT_TYPE: &str = "application/vnd.countersign.approval.v1+json";
 pub const ORDER_TYPE: &str = "application/vnd.countersign.order.v1+json";
 pub const STANDING_TYPE: &str = "application/vnd.countersign.standing.v1+json";
 pub const APPROVERS_TYPE: &str = "application/vnd.countersign.approvers.v1+json";
 pub const FREEZE_TYPE: &str = "application/vnd.countersign.freeze.v1+json";
+pub const INVITATION_TYPE: &str = "application/vnd.countersign.invitation.v1+json";
 
 // One SSH namespace per type of document. A key that signs one kind can never be made to have signed another, even if
 // the same key is used for both.
@@ -18,6 +19,9 @@ pub const ORDER_NAMESPACE: &str = "order@countersign";
 pub const STANDING_NAMESPACE: &str = "standing@countersign";
 pub const APPROVERS_NAMESPACE: &str = "approvers@countersign";
 pub const FREEZE_NAMESPACE: &str = "freeze@countersign";
+pub const INVITATION_NAMESPACE: &str = "invitation@countersign";
+/// What the gate attests to have learnt from Slack or PagerDuty, for those who cannot sign there.
+pub const ATTESTATION_NAMESPACE: &str = "attestation@countersign";
 
 /// Returns the DSSE pre-authentication encoding: what is signed, with `ssh-keygen -Y sign -n NAMESPACE` for one.
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
@@ -42,7 +46,7 @@ pub struct Envelope {
 pub struct EnvelopeSignature {
     /// The key's fingerprint, `SHA256:…`. Never trusted: it must agree with what was verified.
     pub keyid: String,
-    /// The binary SSHSIG blob (the armoured file without its armour), base64.
+    /// The binary SSHSIG blob (the armoured file without its armour) or a passkey's answer, base64.
     pub sig: String,
 }
 
@@ -59,13 +63,14 @@ pub enum EnvelopeError {
 
 impl Envelope {
     /// Makes the envelope of a payload and the one signature over its [`pae`].
-    pub fn new(payload_type: &str, payload: &[u8], signature: &Signature) -> Self {
+    pub fn new(payload_type: &str, payload: &[u8], proof: impl Into<Proof>) -> Self {
+        let proof = proof.into();
         Self {
             payload_type: payload_type.to_owned(),
             payload: BASE64_STANDARD.encode(payload),
             signatures: vec![EnvelopeSignature {
-                keyid: signature.key_id(),
-                sig: BASE64_STANDARD.encode(signature.blob()),
+                keyid: proof.key_id(),
+                sig: BASE64_STANDARD.encode(proof.blob()),
             }],
         }
     }
@@ -85,7 +90,7 @@ impl Envelope {
     }
 
     /// Returns the payload and the only signature of an envelope of the expected type. The signature is not verified.
-    pub(crate) fn open(&self, expected: &'static str) -> Result<(Vec<u8>, Signature), EnvelopeError> {
+    pub(crate) fn open(&self, expected: &'static str) -> Result<(Vec<u8>, Proof), EnvelopeError> {
         if self.payload_type != expected {
             return Err(EnvelopeError::Type {
                 expected,
@@ -102,11 +107,21 @@ impl Envelope {
         let blob = BASE64_STANDARD
             .decode(&signature.sig)
             .map_err(|_| malformed("its signature is not base64"))?;
-        let parsed = Signature::from_blob(&blob).map_err(|error| malformed(&error.to_string()))?;
+        let parsed = Proof::from_blob(&blob).map_err(|error| malformed(&error.to_string()))?;
         if parsed.key_id() != signature.keyid {
             return Err(malformed("its keyid is not that of the signature"));
         }
         Ok((payload, parsed))
+    }
+
+    /// The same for documents that no passkey signs.
+    pub(crate) fn open_ssh(&self, expected: &'static str) -> Result<(Vec<u8>, Signature), EnvelopeError> {
+        match self.open(expected)? {
+            (payload, Proof::Ssh(signature)) => Ok((payload, signature)),
+            (_, Proof::Passkey(_)) => Err(EnvelopeError::Malformed(
+                "it needs the signature of an SSH key".to_owned(),
+            )),
+        }
     }
 }
 

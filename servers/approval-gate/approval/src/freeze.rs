@@ -7,7 +7,8 @@ use crate::{
     MAX_SKEW_S,
     approvers::Approvers,
     dsse::{Envelope, EnvelopeError, FREEZE_NAMESPACE, FREEZE_TYPE, pae},
-    sshsig::{Presence, Signature, SignatureError},
+    proof::Proof,
+    sshsig::SignatureError,
     strict::{self, check_fingerprint, check_id, check_nonce, check_text},
 };
 
@@ -94,8 +95,8 @@ impl Freeze {
     }
 
     /// Puts the freeze and its signature into an envelope.
-    pub fn envelope(&self, signature: &Signature) -> Result<Envelope, FreezeError> {
-        Ok(Envelope::new(FREEZE_TYPE, &self.bytes()?, signature))
+    pub fn envelope(&self, proof: impl Into<Proof>) -> Result<Envelope, FreezeError> {
+        Ok(Envelope::new(FREEZE_TYPE, &self.bytes()?, proof))
     }
 
     /// Verifies a freeze or thaw for this gate and environment, said within the last five minutes.
@@ -122,21 +123,13 @@ impl Freeze {
                 approver: freeze.approver.clone(),
                 source,
             })?;
-        match (freeze.state, presence, key.agent) {
-            (FreezeState::Frozen, ..)
-            | (
-                FreezeState::Thawed,
-                Presence::Software
-                | Presence::Hardware {
-                    touched: true,
-                    verified: true,
-                },
-                false,
-            ) => {}
-            (FreezeState::Thawed, _, true) => return Err(FreezeError::AgentThaws(freeze.approver)),
-            (FreezeState::Thawed, Presence::Hardware { .. }, false) => {
+        match freeze.state {
+            FreezeState::Frozen => {}
+            FreezeState::Thawed if key.agent => return Err(FreezeError::AgentThaws(freeze.approver)),
+            FreezeState::Thawed if !presence.is_touched() || !presence.is_verified() => {
                 return Err(FreezeError::Presence(freeze.approver));
             }
+            FreezeState::Thawed => {}
         }
         freeze.check_addressed(gate, environment, now)?;
         Ok(freeze)

@@ -5,6 +5,7 @@ use runbooks::{Digest, Target, Timestamp};
 use crate::{
     MAX_SKEW_S,
     approvers::Approvers,
+    public_key::PublicKey,
     quorum::{self, Floor},
     refusal::Refusal,
     statement::{Action, Decision, Statement},
@@ -22,6 +23,8 @@ pub struct Expectations<'a> {
     pub now: Timestamp,
     pub floor: &'a Floor,
     pub approvers: &'a Approvers,
+    /// The gate's key: what it attests in the name of people who cannot sign where they are.
+    pub gate_key: &'a PublicKey,
     pub action: Action,
 }
 
@@ -59,7 +62,7 @@ pub(crate) fn judge(subject: &Subject<'_>, token: &Token, expect: &Expectations<
     let votes = token
         .envelopes()
         .iter()
-        .map(|envelope| Vote::open(envelope, expect.approvers, expect.now))
+        .map(|envelope| Vote::open(envelope, expect.approvers, expect.gate_key, expect.now))
         .collect::<Result<Vec<_>, _>>()?;
     for vote in &votes {
         check_subject(vote.statement(), subject, expect)?;
@@ -71,7 +74,7 @@ pub(crate) fn judge(subject: &Subject<'_>, token: &Token, expect: &Expectations<
     }
     for vote in &votes {
         vote.check_may_approve(subject.requester)?;
-        check_method(vote.statement(), subject)?;
+        check_method(vote.statement(), subject, expect.floor)?;
         check_windows(vote.statement(), subject)?;
         check_window(expect.now, vote.statement().not_before, vote.statement().execute_by)?;
     }
@@ -162,12 +165,13 @@ fn check_not_rejected(statement: &Statement) -> Result<(), Refusal> {
     }
 }
 
-fn check_method(statement: &Statement, subject: &Subject<'_>) -> Result<(), Refusal> {
-    if subject.methods.contains(&statement.method) {
+fn check_method(statement: &Statement, subject: &Subject<'_>, floor: &Floor) -> Result<(), Refusal> {
+    let method = statement.method.name();
+    if subject.methods.iter().any(|allowed| allowed == method) && (floor.attested || !statement.method.is_attested()) {
         return Ok(());
     }
     Err(Refusal::MethodNotAllowed {
-        method: statement.method.clone(),
+        method: method.to_owned(),
     })
 }
 

@@ -12,12 +12,17 @@ pub mod danger;
 mod dsse;
 mod freeze;
 mod gate_key;
+mod invitation;
 mod judge;
 mod order;
+mod passkey;
+mod proof;
 mod public_key;
 mod quorum;
 mod refusal;
 mod signed_catalog;
+#[cfg(test)]
+mod soft_passkey;
 #[cfg(test)]
 mod soft_token;
 mod sshsig;
@@ -30,25 +35,29 @@ mod token;
 mod verify;
 mod vote;
 
-pub use approvers::{Approvers, ApproversDocument, ApproversError, Key, Person};
+pub use approvers::{Account, Approvers, ApproversDocument, ApproversError, Key, Person};
 pub use dsse::{
-    APPROVERS_NAMESPACE, APPROVERS_TYPE, Envelope, EnvelopeError, EnvelopeSignature, FREEZE_NAMESPACE, FREEZE_TYPE,
-    ORDER_NAMESPACE, ORDER_TYPE, STANDING_NAMESPACE, STANDING_TYPE, STATEMENT_NAMESPACE, STATEMENT_TYPE, pae,
+    APPROVERS_NAMESPACE, APPROVERS_TYPE, ATTESTATION_NAMESPACE, Envelope, EnvelopeError, EnvelopeSignature,
+    FREEZE_NAMESPACE, FREEZE_TYPE, INVITATION_NAMESPACE, INVITATION_TYPE, ORDER_NAMESPACE, ORDER_TYPE,
+    STANDING_NAMESPACE, STANDING_TYPE, STATEMENT_NAMESPACE, STATEMENT_TYPE, pae,
 };
 pub use freeze::{Freeze, FreezeError, FreezeState};
 pub use gate_key::{GateKey, GateKeyError};
+pub use invitation::{Invitation, InvitationError};
 pub use judge::Expectations;
 pub use order::{Order, OrderError};
+pub use passkey::{Assertion, Passkey, PasskeyError, challenge};
+pub use proof::{ApproverKey, Proof};
 pub use public_key::{PublicKey, PublicKeyError};
 pub use quorum::{Floor, check_groups, missing_groups};
 pub use refusal::Refusal;
 pub use signed_catalog::{CATALOG_NAMESPACE, CATALOG_SIGNATURE_FILE, SignedCatalogError, open_catalog};
 pub use sshsig::{Presence, Signature, SignatureError};
 pub use standing::{MAX_STANDING_AGE_S, Standing, StandingError, StandingState};
-pub use statement::{Action, Decision, Statement, StatementError};
+pub use statement::{Action, Decision, Method, Statement, StatementError};
 pub use token::{Token, TokenError};
 pub use verify::{ApprovedPlan, check_skew, verify};
-pub use vote::{Vote, verify_signature};
+pub use vote::{AttestError, Vote, attest, verify_signature};
 
 /// How far two clocks may be apart before nothing is believed, in seconds.
 pub const MAX_SKEW_S: i64 = 30;

@@ -85,7 +85,7 @@ impl Order {
     /// the token.
     pub fn verify(json: &str, gate_public_key: &str) -> Result<Self, OrderError> {
         let key = PublicKey::parse(gate_public_key)?;
-        let (payload, signature) = Envelope::parse(json.trim_end().as_bytes())?.open(ORDER_TYPE)?;
+        let (payload, signature) = Envelope::parse(json.trim_end().as_bytes())?.open_ssh(ORDER_TYPE)?;
         signature.verify(&key, ORDER_NAMESPACE, &pae(ORDER_TYPE, &payload))?;
         let order: Self = strict::parse(&payload).map_err(OrderError::Malformed)?;
         order.check_form()?;

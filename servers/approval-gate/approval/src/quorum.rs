@@ -20,6 +20,9 @@ pub struct Floor {
     /// How many of them with a hardware key.
     #[serde(default)]
     pub hardware: u32,
+    /// Whether an approval counts that nobody but the gate vouches for.
+    #[serde(default)]
+    pub attested: bool,
 }
 
 /// Returns how many people must approve. Neither side may leave it at zero.
@@ -135,7 +138,11 @@ mod tests {
     use super::*;
 
     fn floor(approvers: u32) -> Floor {
-        Floor { approvers, hardware: 0 }
+        Floor {
+            approvers,
+            hardware: 0,
+            attested: false,
+        }
     }
 
     #[test]

@@ -30,9 +30,9 @@ pub enum Refusal {
         from: Timestamp,
         until: Timestamp,
     },
-    #[error("the hardware key of `{approver}` was not touched for this signature")]
+    #[error("the key of `{approver}` was not touched for this signature")]
     TouchMissing { approver: String },
-    #[error("the hardware key of `{approver}` asked for neither PIN nor finger")]
+    #[error("the key of `{approver}` asked for neither PIN nor finger")]
     PinMissing { approver: String },
     /// The token was issued for another plan, or the plan was edited after approval.
     #[error("the token approves plan `{approved}`, but `{offered}` was offered")]
@@ -66,8 +66,16 @@ pub enum Refusal {
     RequesterApproves { approver: String },
     #[error("`{approver}` is an agent; only people approve")]
     AgentApproves { approver: String },
-    #[error("the policy does not allow approval by `{method}`")]
+    #[error("policy or floor do not allow approval by `{method}`")]
     MethodNotAllowed { method: String },
+    /// The statement says that it was signed in another way than it was.
+    #[error("`{approver}` did not sign by `{method}`")]
+    OtherMethod { approver: String, method: String },
+    #[error("`{approver}` has no listed account for `{method}`")]
+    NoAccount { approver: String, method: String },
+    /// A passkey that counts its signatures went back: there are two of it.
+    #[error("the passkey of `{approver}` says that it has signed {found} times, but {seen} were seen")]
+    SignCountWentBack { approver: String, found: u32, seen: u32 },
     /// A person said no. That ends it, whoever else said yes.
     #[error("`{approver}` rejected this plan")]
     Denied { approver: String },
@@ -115,6 +123,9 @@ impl Refusal {
             Self::RequesterApproves { .. } => "requester_approves",
             Self::AgentApproves { .. } => "agent_approves",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::OtherMethod { .. } => "other_method",
+            Self::NoAccount { .. } => "no_account",
+            Self::SignCountWentBack { .. } => "sign_count_went_back",
             Self::Denied { .. } => "denied",
             Self::NoQuorum => "no_quorum",
             Self::NotEnoughApprovers { .. } => "not_enough_approvers",

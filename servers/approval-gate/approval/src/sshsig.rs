@@ -25,12 +25,44 @@ pub enum Presence {
         /// UV: the token verified a PIN or a finger.
         verified: bool,
     },
+    /// A passkey.
+    Passkey {
+        /// UP: somebody was there.
+        touched: bool,
+        /// UV: the authenticator verified who.
+        verified: bool,
+        /// BE: it may be copied to the person's other devices.
+        synced: bool,
+    },
+}
+
+impl Presence {
+    /// Tells whether a key that only one device can hold signed.
+    pub fn is_hardware(self) -> bool {
+        matches!(self, Self::Hardware { .. } | Self::Passkey { synced: false, .. })
+    }
+
+    /// Tells whether somebody was there, as far as the key can say: a key in a file cannot.
+    pub fn is_touched(self) -> bool {
+        match self {
+            Self::Software => true,
+            Self::Hardware { touched, .. } | Self::Passkey { touched, .. } => touched,
+        }
+    }
+
+    /// Tells whether the key made sure who was there, as far as it can.
+    pub fn is_verified(self) -> bool {
+        match self {
+            Self::Software => true,
+            Self::Hardware { verified, .. } | Self::Passkey { verified, .. } => verified,
+        }
+    }
 }
 
 /// Why a signature is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
-    #[error("not an SSH signature: {0}")]
+    #[error("malformed signature: {0}")]
     Malformed(String),
     #[error("made with a key that is not accepted")]
     Key(#[from] PublicKeyError),
@@ -38,6 +70,8 @@ pub enum SignatureError {
     OtherKey,
     #[error("made for `{found}`, not for `{expected}`")]
     Namespace { expected: String, found: String },
+    #[error("made at `{found}`, not at `{expected}`")]
+    Origin { expected: String, found: String },
     #[error("not over these bytes")]
     Invalid,
 }

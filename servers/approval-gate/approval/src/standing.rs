@@ -87,7 +87,7 @@ impl Standing {
     /// Verifies that the gate signed it. What it says is judged by [`Standing::check`].
     pub fn verify(json: &str, gate_public_key: &str) -> Result<Self, StandingError> {
         let key = PublicKey::parse(gate_public_key)?;
-        let (payload, signature) = Envelope::parse(json.trim_end().as_bytes())?.open(STANDING_TYPE)?;
+        let (payload, signature) = Envelope::parse(json.trim_end().as_bytes())?.open_ssh(STANDING_TYPE)?;
         signature.verify(&key, STANDING_NAMESPACE, &pae(STANDING_TYPE, &payload))?;
         let standing: Self = strict::parse(&payload).map_err(StandingError::Malformed)?;
         standing.check_form()?;

@@ -38,8 +38,8 @@ pub struct Statement {
     pub approver: String,
     /// The fingerprint of the key that signs, `SHA256:…`.
     pub key_id: String,
-    /// How it is signed; `ssh` is the only method so far.
-    pub method: String,
+    /// How it is signed.
+    pub method: Method,
     /// The policy under which the plan was permitted.
     pub policy_digest: Digest,
     /// 32 lower-case hexadecimal digits.
@@ -63,6 +63,37 @@ pub enum Action {
     Rollback,
 }
 
+/// How a decision is made, the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// By a passkey on the approval page.
+    Passkey,
+    /// By an SSH key.
+    Ssh,
+    /// By a click in Slack, which the gate attests. The weak kind: whoever holds the gate could have made it up.
+    Slack,
+    /// By a note in PagerDuty, which the gate attests.
+    Pagerduty,
+}
+
+impl Method {
+    /// Returns the name by which policies allow it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passkey => "passkey",
+            Self::Ssh => "ssh",
+            Self::Slack => "slack",
+            Self::Pagerduty => "pagerduty",
+        }
+    }
+
+    /// Tells whether nobody but the gate vouches for it.
+    pub fn is_attested(self) -> bool {
+        matches!(self, Self::Slack | Self::Pagerduty)
+    }
+}
+
 /// Why bytes are no statement.
 #[derive(Debug, thiserror::Error)]
 #[error("malformed statement: {0}")]
@@ -70,7 +101,6 @@ pub struct StatementError(String);
 
 impl Statement {
     pub const SCHEMA: &'static str = "countersign.approval.v1";
-    pub const METHOD_SSH: &'static str = "ssh";
 
     /// Reads a statement; bytes that are not its canonical form are refused, and so is a statement whose own fields
     /// contradict each other.
@@ -89,7 +119,7 @@ impl Statement {
         strict::canonical(self).map_err(StatementError)
     }
 
-    /// Returns what `ssh-keygen -Y sign -n approval@countersign` signs.
+    /// Returns what `ssh-keygen -Y sign -n approval@countersign` signs; a passkey is challenged with its SHA-256.
     pub fn signing_bytes(&self) -> Result<Vec<u8>, StatementError> {
         Ok(pae(STATEMENT_TYPE, &self.bytes()?))
     }
@@ -100,9 +130,6 @@ impl Statement {
         }
         if self.max_executions != 1 {
             return Err("max_executions must be 1".to_owned());
-        }
-        if self.method != Self::METHOD_SSH {
-            return Err("method must be `ssh`".to_owned());
         }
         if self.not_before > self.approve_by || self.approve_by > self.execute_by {
             return Err("not_before, approve_by and execute_by must not go backwards".to_owned());
@@ -136,7 +163,7 @@ mod tests {
             text.replace("\"max_executions\":1", "\"max_executions\":1.0"),
             text.replace("\"max_executions\":1", "\"max_executions\":2"),
             text.replace("\"max_executions\":1", "\"max_executions\":1,\"max_executions\":1"),
-            text.replace("\"method\":\"ssh\"", "\"method\":\"slack\""),
+            text.replace("\"method\":\"ssh\"", "\"method\":\"fax\""),
             text.replace("countersign.approval.v1", "countersign.approval.v2"),
             text.replace("\"decision\":\"approve\"", "\"decision\":\"approve\",\"extra\":1"),
             text.replace("\"action\":\"execute\",", ""),

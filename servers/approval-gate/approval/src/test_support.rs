@@ -7,7 +7,7 @@ use runbooks::{Digest, Target, Timestamp};
 
 use crate::{
     APPROVERS_NAMESPACE, Action, Approvers, ApproversDocument, Decision, Envelope, Expectations, Floor, GateKey, Key,
-    Person, PublicKey, Refusal, STATEMENT_NAMESPACE, STATEMENT_TYPE, Signature, Statement, Token,
+    Method, Person, PublicKey, Refusal, STATEMENT_NAMESPACE, STATEMENT_TYPE, Signature, Statement, Token,
     judge::{Subject, Verdict, judge},
 };
 
@@ -23,6 +23,7 @@ pub(crate) struct Scene {
     pub(crate) keys: BTreeMap<&'static str, GateKey>,
     pub(crate) document: ApproversDocument,
     pub(crate) admin: GateKey,
+    pub(crate) gate_key: GateKey,
     pub(crate) floor: Floor,
     pub(crate) need: u32,
     pub(crate) groups: Vec<String>,
@@ -44,6 +45,7 @@ impl Scene {
             groups: vec!["dba".to_owned()],
             agent: id == "bot",
             keys: vec![listed(keys.get(id).unwrap().public_key())],
+            accounts: Vec::new(),
         });
         Self {
             keys,
@@ -53,9 +55,11 @@ impl Scene {
                 people: people.to_vec(),
             },
             admin: GateKey::generate().unwrap(),
+            gate_key: GateKey::generate().unwrap(),
             floor: Floor {
                 approvers: 1,
                 hardware: 0,
+                attested: false,
             },
             need: 1,
             groups: Vec::new(),
@@ -105,7 +109,7 @@ impl Scene {
             requester: "orchestrator".to_owned(),
             approver: who.to_owned(),
             key_id: key.fingerprint(),
-            method: "ssh".to_owned(),
+            method: Method::Ssh,
             policy_digest: Digest::of(b"policy"),
             nonce: "00112233445566778899aabbccddeeff".to_owned(),
         }
@@ -137,6 +141,7 @@ impl Scene {
             now: self.now,
             floor: &self.floor,
             approvers,
+            gate_key: self.gate_key.public_key(),
             action: Action::Execute,
         };
         let subject = Subject {

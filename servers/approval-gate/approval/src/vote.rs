@@ -4,11 +4,14 @@ use runbooks::Timestamp;
 
 use crate::{
     MAX_SKEW_S,
-    approvers::Approvers,
-    dsse::{Envelope, STATEMENT_NAMESPACE, STATEMENT_TYPE, pae},
+    approvers::{Account, Approvers},
+    dsse::{ATTESTATION_NAMESPACE, Envelope, STATEMENT_NAMESPACE, STATEMENT_TYPE, pae},
+    gate_key::{GateKey, GateKeyError},
+    proof::{ApproverKey, Proof},
+    public_key::PublicKey,
     quorum::is_requester,
     refusal::Refusal,
-    sshsig::{Presence, Signature},
+    sshsig::Presence,
     statement::{Decision, Statement},
 };
 
@@ -37,11 +40,51 @@ pub struct Vote {
 /// taken from anyone listed, as long as it can still stop something.
 pub fn verify_signature(
     statement_bytes: &[u8],
-    signature: &Signature,
+    proof: impl Into<Proof>,
     approvers: &Approvers,
     now: Timestamp,
 ) -> Result<Vote, Refusal> {
-    let vote = Vote::check(statement_bytes, signature, approvers, now)?;
+    let vote = Vote::check(statement_bytes, &proof.into(), approvers, now)?;
+    check_arrival(&vote, now)?;
+    Ok(vote)
+}
+
+/// Makes the gate's own word that the person of this account decided so, elsewhere. Where it counts is for policy and floor
+/// to say; a no always does.
+pub fn attest(
+    statement: &Statement,
+    account: &Account,
+    key: &GateKey,
+    approvers: &Approvers,
+    now: Timestamp,
+) -> Result<Vote, AttestError> {
+    let named = approvers
+        .person_of_account(account)
+        .is_some_and(|person| person.id == statement.approver);
+    if !named || statement.method != account.method() {
+        return Err(Refusal::NoAccount {
+            approver: statement.approver.clone(),
+            method: account.method().name().to_owned(),
+        }
+        .into());
+    }
+    let bytes = statement.bytes().map_err(Refusal::from)?;
+    let signature = key.sign(ATTESTATION_NAMESPACE, &pae(STATEMENT_TYPE, &bytes))?;
+    let vote = Vote::attested(&bytes, &Proof::from(&signature), approvers, key.public_key())?;
+    check_arrival(&vote, now)?;
+    Ok(vote)
+}
+
+/// Why the gate does not attest.
+#[derive(Debug, thiserror::Error)]
+pub enum AttestError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("the gate could not sign")]
+    Key(#[from] GateKeyError),
+}
+
+fn check_arrival(vote: &Vote, now: Timestamp) -> Result<(), Refusal> {
     let statement = &vote.statement;
     match statement.decision {
         Decision::Approve => {
@@ -59,17 +102,55 @@ pub fn verify_signature(
             }
         }
     }
-    Ok(vote)
+    Ok(())
 }
 
 impl Vote {
     /// Checks an envelope of a token: form, person, key and signature, in this order; not yet what was said.
-    pub(crate) fn open(envelope: &Envelope, approvers: &Approvers, now: Timestamp) -> Result<Self, Refusal> {
-        let (payload, signature) = envelope.open(STATEMENT_TYPE)?;
-        Self::check(&payload, &signature, approvers, now)
+    pub(crate) fn open(
+        envelope: &Envelope,
+        approvers: &Approvers,
+        gate_key: &PublicKey,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let (payload, proof) = envelope.open(STATEMENT_TYPE)?;
+        if Statement::parse(&payload)?.method.is_attested() {
+            Self::attested(&payload, &proof, approvers, gate_key)
+        } else {
+            Self::check(&payload, &proof, approvers, now)
+        }
     }
 
-    fn check(payload: &[u8], signature: &Signature, approvers: &Approvers, now: Timestamp) -> Result<Self, Refusal> {
+    /// Checks what the gate attests: that it does, and that the person it names has such an account.
+    fn attested(payload: &[u8], proof: &Proof, approvers: &Approvers, gate_key: &PublicKey) -> Result<Self, Refusal> {
+        let statement = Statement::parse(payload)?;
+        let (approver, method) = (statement.approver.clone(), statement.method);
+        let listed = approvers.person(&approver);
+        let person = listed
+            .filter(|person| person.accounts.iter().any(|account| account.method() == method))
+            .ok_or_else(|| Refusal::NoAccount {
+                approver: approver.clone(),
+                method: method.name().to_owned(),
+            })?;
+        if statement.key_id != gate_key.fingerprint() {
+            return Err(Refusal::UnknownKey {
+                approver,
+                key_id: statement.key_id,
+            });
+        }
+        let key = ApproverKey::Ssh(gate_key.clone());
+        proof
+            .verify(&key, ATTESTATION_NAMESPACE, &pae(STATEMENT_TYPE, payload))
+            .map_err(|source| Refusal::BadSignature { approver, source })?;
+        Ok(Self {
+            hardware: false,
+            agent: person.agent,
+            envelope: Envelope::new(STATEMENT_TYPE, payload, proof),
+            statement,
+        })
+    }
+
+    fn check(payload: &[u8], proof: &Proof, approvers: &Approvers, now: Timestamp) -> Result<Self, Refusal> {
         let statement = Statement::parse(payload)?;
         let key = approvers
             .key(&statement.key_id)
@@ -86,7 +167,13 @@ impl Vote {
                 until: key.valid_until,
             });
         }
-        let presence = signature
+        if statement.method != key.public_key.method() {
+            return Err(Refusal::OtherMethod {
+                approver: statement.approver,
+                method: statement.method.name().to_owned(),
+            });
+        }
+        let presence = proof
             .verify(&key.public_key, STATEMENT_NAMESPACE, &pae(STATEMENT_TYPE, payload))
             .map_err(|source| Refusal::BadSignature {
                 approver: statement.approver.clone(),
@@ -94,9 +181,9 @@ impl Vote {
             })?;
         check_presence(presence, &statement.approver)?;
         Ok(Self {
-            hardware: matches!(presence, Presence::Hardware { .. }),
+            hardware: key.hardware && presence.is_hardware(),
             agent: key.agent,
-            envelope: Envelope::new(STATEMENT_TYPE, payload, signature),
+            envelope: Envelope::new(STATEMENT_TYPE, payload, proof),
             statement,
         })
     }
@@ -134,19 +221,14 @@ impl Vote {
 }
 
 fn check_presence(presence: Presence, approver: &str) -> Result<(), Refusal> {
-    match presence {
-        Presence::Software
-        | Presence::Hardware {
-            touched: true,
-            verified: true,
-        } => Ok(()),
-        Presence::Hardware { touched: false, .. } => Err(Refusal::TouchMissing {
-            approver: approver.to_owned(),
-        }),
-        Presence::Hardware { verified: false, .. } => Err(Refusal::PinMissing {
-            approver: approver.to_owned(),
-        }),
+    let approver = || approver.to_owned();
+    if !presence.is_touched() {
+        return Err(Refusal::TouchMissing { approver: approver() });
     }
+    if !presence.is_verified() {
+        return Err(Refusal::PinMissing { approver: approver() });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

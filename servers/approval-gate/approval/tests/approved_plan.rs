@@ -3,7 +3,7 @@
 
 use approval::{
     APPROVERS_NAMESPACE, Action, ApprovedPlan, Approvers, ApproversDocument, Decision, Expectations, Floor, GateKey,
-    Key, Person, Refusal, STATEMENT_NAMESPACE, Statement, Token, verify, verify_signature,
+    Key, Method, Person, Refusal, STATEMENT_NAMESPACE, Statement, Token, verify, verify_signature,
 };
 use policies::{PermittedPlan, Policy, PolicyContext};
 use runbooks::{Catalog, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
@@ -94,6 +94,7 @@ impl Alice {
                     valid_until: at(86_400),
                     hardware: false,
                 }],
+                accounts: Vec::new(),
             }],
         };
         let signature = admin
@@ -121,7 +122,7 @@ impl Alice {
             requester: "orchestrator-1".to_owned(),
             approver: "alice".to_owned(),
             key_id: self.key.public_key().fingerprint(),
-            method: Statement::METHOD_SSH.to_owned(),
+            method: Method::Ssh,
             policy_digest: plan.document().policy_digest,
             nonce: NONCE.to_owned(),
         };
@@ -137,12 +138,14 @@ impl Alice {
         let floor = Floor {
             approvers: 1,
             hardware: 0,
+            attested: false,
         };
         let expect = Expectations {
             gate: "gate-1",
             audience: "executor-1",
             now: at(1000),
             floor: &floor,
+            gate_key: self.key.public_key(),
             approvers: &self.approvers,
             action: Action::Execute,
         };

@@ -8,7 +8,7 @@ use std::{
 };
 
 use approval::{
-    APPROVERS_NAMESPACE, Action, Approvers, ApproversDocument, Decision, GateKey, Key, Person, PublicKey,
+    APPROVERS_NAMESPACE, Action, Approvers, ApproversDocument, Decision, GateKey, Key, Method, Person, PublicKey,
     STATEMENT_NAMESPACE, Signature, Statement, verify_signature,
 };
 use runbooks::{Digest, Target, Timestamp};
@@ -54,6 +54,7 @@ impl Desk {
                     valid_until: Timestamp::from_unix(NOW + 60),
                     hardware: false,
                 }],
+                accounts: Vec::new(),
             }],
         };
         let signature = admin
@@ -85,7 +86,7 @@ impl Desk {
             requester: "orchestrator".to_owned(),
             approver: "alice".to_owned(),
             key_id: self.public.fingerprint(),
-            method: "ssh".to_owned(),
+            method: Method::Ssh,
             policy_digest: Digest::of(b"policy"),
             nonce: "00112233445566778899aabbccddeeff".to_owned(),
         }

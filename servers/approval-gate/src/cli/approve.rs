@@ -4,7 +4,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
-use approval::{Decision, STATEMENT_NAMESPACE, STATEMENT_TYPE, Statement, pae};
+use approval::{Decision, Method, STATEMENT_NAMESPACE, STATEMENT_TYPE, Statement, pae};
 use clap::Args;
 use runbooks::{Catalog, Plan, PlanDocument, canonical_json};
 use serde_json::Value;
@@ -130,6 +130,7 @@ impl Signing<'_> {
                 approver.is_none_or(|approver| statement.approver == *approver),
             ),
             ("key", statement.key_id == key_id),
+            ("method", statement.method == Method::Ssh),
         ];
         match agreements.iter().find(|(_, agrees)| !agrees) {
             None => Ok(()),

@@ -5,7 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use approval::{APPROVERS_NAMESPACE, APPROVERS_TYPE, ApproversDocument, Envelope, Key, Person, PublicKey};
+use approval::{
+    APPROVERS_NAMESPACE, APPROVERS_TYPE, Account, ApproverKey, ApproversDocument, Envelope, Key, Passkey, Person,
+    PublicKey,
+};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::Utc;
@@ -14,7 +17,9 @@ use runbooks::Timestamp;
 use serde_json::Value;
 
 use super::client::{CliError, GateClient};
+use super::invite::{InviteArgs, invite};
 use super::{GateUrl, keygen};
+use crate::enrolling::Registered;
 use crate::text::visible;
 
 /// `approval-gate approvers …`
@@ -26,6 +31,8 @@ pub enum ApproversCommand {
     Sign(SignArgs),
     /// Hands a signed list to a gate, which puts it in force at once
     Apply(ApplyArgs),
+    /// Lets somebody make a passkey; it counts once a signed list holds it
+    Invite(InviteArgs),
 }
 
 /// `approval-gate approvers propose`
@@ -40,6 +47,21 @@ pub struct ProposeArgs {
     /// Adds an agent, whose signatures are then known for what they are: ID=PUBLIC_KEY_FILE
     #[arg(long, value_name = "ID=FILE", value_parser = parse_addition)]
     add_agent: Vec<(String, PathBuf)>,
+    /// Adds the passkeys that a person registered at the gate; compare the fingerprint with what they see
+    #[arg(long, value_name = "ID", requires = "gate")]
+    add_registered: Vec<String>,
+    /// The gate, as in https://gate.example.com
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_GATE")]
+    gate: Option<String>,
+    /// Adds a person to a group: ID=GROUP
+    #[arg(long, value_name = "ID=GROUP", value_parser = parse_pair)]
+    add_group: Vec<(String, String)>,
+    /// Adds a person's account elsewhere: ID=slack:TEAM/USER or ID=pagerduty:USER
+    #[arg(long, value_name = "ID=ACCOUNT", value_parser = parse_account)]
+    add_account: Vec<(String, Account)>,
+    /// Takes one key of a person off the list: ID=SHA256:…
+    #[arg(long, value_name = "ID=FINGERPRINT", value_parser = parse_pair)]
+    remove_key: Vec<(String, String)>,
     /// Takes a person off the list, with all keys
     #[arg(long, value_name = "ID")]
     remove: Vec<String>,
@@ -73,16 +95,17 @@ pub struct ApplyArgs {
     gate: GateUrl,
 }
 
-/// Runs one of the three.
+/// Runs one of the four.
 pub async fn run(command: ApproversCommand) -> Result<(), CliError> {
     match command {
-        ApproversCommand::Propose(args) => propose(args),
+        ApproversCommand::Propose(args) => propose(args).await,
         ApproversCommand::Sign(args) => sign(&args),
         ApproversCommand::Apply(args) => apply(args).await,
+        ApproversCommand::Invite(args) => invite(args).await,
     }
 }
 
-fn propose(args: ProposeArgs) -> Result<(), CliError> {
+async fn propose(args: ProposeArgs) -> Result<(), CliError> {
     let mut list = match &args.current {
         Some(path) => read_signed(path)?,
         None => ApproversDocument {
@@ -99,22 +122,53 @@ fn propose(args: ProposeArgs) -> Result<(), CliError> {
             return Err(CliError::Usage(format!("`{id}` is not on the list")));
         }
     }
+    for (id, fingerprint) in &args.remove_key {
+        let keys = &mut find(&mut list, id)?.keys;
+        let before = keys.len();
+        keys.retain(|key| ApproverKey::parse(&key.public_key).is_ok_and(|key| key.fingerprint() != *fingerprint));
+        if keys.len() == before {
+            return Err(CliError::Usage(format!("`{id}` has no key `{fingerprint}`")));
+        }
+    }
     let from = Timestamp::from(Utc::now());
     let until = from.plus_s(i64::from(args.valid_days).saturating_mul(86_400));
-    let people = args.add.iter().map(|one| (one, false));
-    for ((id, file), agent) in people.chain(args.add_agent.iter().map(|one| (one, true))) {
-        let key = read_key(file, from, until)?;
-        match list.people.iter_mut().find(|person| person.id == *id) {
-            Some(person) if person.agent == agent => person.keys.push(key),
-            Some(_) => return Err(CliError::Usage(format!("`{id}` cannot be a person and an agent"))),
-            None => list.people.push(Person {
-                id: id.clone(),
-                name: id.clone(),
-                groups: Vec::new(),
-                agent,
-                keys: vec![key],
-            }),
+    for (id, file) in &args.add {
+        add_key(&mut list, id, false, read_key(file, from, until)?)?;
+    }
+    for (id, file) in &args.add_agent {
+        add_key(&mut list, id, true, read_key(file, from, until)?)?;
+    }
+    for id in &args.add_registered {
+        let url = args.gate.clone().unwrap_or_default();
+        let registered = GateClient::new(&GateUrl { url })?.registered(id).await?;
+        // Those that an earlier list holds already are there again.
+        let is_new = |one: &&Registered| {
+            !list
+                .people
+                .iter()
+                .flat_map(|person| &person.keys)
+                .any(|key| key.public_key == one.public_key)
+        };
+        let new: Vec<Registered> = registered.iter().filter(is_new).cloned().collect();
+        if new.is_empty() {
+            return Err(CliError::Usage(format!(
+                "`{id}` has registered no passkey that is not listed"
+            )));
         }
+        for one in new {
+            println!(
+                "{id}: passkey {} of {}: is it what {id} sees?",
+                visible(&one.key_id),
+                one.at
+            );
+            add_key(&mut list, id, false, registered_key(&one, from, until)?)?;
+        }
+    }
+    for (id, group) in args.add_group {
+        find(&mut list, &id)?.groups.push(group);
+    }
+    for (id, account) in args.add_account {
+        find(&mut list, &id)?.accounts.push(account);
     }
     // Judged now, so that the administrator is not asked to sign what no gate would take.
     list.bytes().map_err(|error| CliError::Usage(error.to_string()))?;
@@ -122,6 +176,46 @@ fn propose(args: ProposeArgs) -> Result<(), CliError> {
     write(&args.out, &format!("{text}\n"))?;
     println!("proposed version {} in {}", list.version, args.out.display());
     Ok(())
+}
+
+fn find<'a>(list: &'a mut ApproversDocument, id: &str) -> Result<&'a mut Person, CliError> {
+    let person = list.people.iter_mut().find(|person| person.id == id);
+    person.ok_or_else(|| CliError::Usage(format!("`{id}` is not on the list")))
+}
+
+fn add_key(list: &mut ApproversDocument, id: &str, agent: bool, key: Key) -> Result<(), CliError> {
+    match list.people.iter_mut().find(|person| person.id == *id) {
+        Some(person) if person.agent == agent => person.keys.push(key),
+        Some(_) => return Err(CliError::Usage(format!("`{id}` cannot be a person and an agent"))),
+        None => list.people.push(Person {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            groups: Vec::new(),
+            agent,
+            keys: vec![key],
+            accounts: Vec::new(),
+        }),
+    }
+    Ok(())
+}
+
+/// What the gate says of a passkey is taken only as far as the line itself bears it out.
+fn registered_key(one: &Registered, valid_from: Timestamp, valid_until: Timestamp) -> Result<Key, CliError> {
+    let passkey: Passkey = one
+        .public_key
+        .parse()
+        .map_err(|error: approval::PasskeyError| CliError::NotVerified(error.to_string()))?;
+    if passkey.fingerprint() != one.key_id {
+        return Err(CliError::NotVerified(
+            "the gate shows a passkey under another fingerprint".to_owned(),
+        ));
+    }
+    Ok(Key {
+        public_key: passkey.to_string(),
+        valid_from,
+        valid_until,
+        hardware: !one.synced,
+    })
 }
 
 fn sign(args: &SignArgs) -> Result<(), CliError> {
@@ -141,10 +235,23 @@ fn sign(args: &SignArgs) -> Result<(), CliError> {
         };
         println!("{} ({kind})", visible(&person.id));
         for key in &person.keys {
-            let fingerprint = PublicKey::parse(&key.public_key)
-                .map(|key| key.fingerprint())
-                .unwrap_or_default();
-            println!("  {fingerprint} from {} until {}", key.valid_from, key.valid_until);
+            let parsed = ApproverKey::parse(&key.public_key).map_err(CliError::Usage)?;
+            println!(
+                "  {} {} from {} until {}",
+                parsed.method().name(),
+                parsed.fingerprint(),
+                key.valid_from,
+                key.valid_until
+            );
+        }
+        for group in &person.groups {
+            println!("  in group {}", visible(group));
+        }
+        for account in &person.accounts {
+            println!(
+                "  account {}",
+                serde_json::to_string(account).map_err(anyhow::Error::from)?
+            );
         }
     }
     let signature = keygen::sign(&args.key, APPROVERS_NAMESPACE, &bytes)?;
@@ -189,6 +296,26 @@ fn parse_addition(text: &str) -> Result<(String, PathBuf), String> {
         Some((id, file)) if !id.is_empty() && !file.is_empty() => Ok((id.to_owned(), PathBuf::from(file))),
         Some(_) | None => Err("expected ID=PUBLIC_KEY_FILE".to_owned()),
     }
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((id, value)) if !id.is_empty() && !value.is_empty() => Ok((id.to_owned(), value.to_owned())),
+        Some(_) | None => Err("expected ID=VALUE".to_owned()),
+    }
+}
+
+fn parse_account(text: &str) -> Result<(String, Account), String> {
+    let (id, account) = parse_pair(text)?;
+    let account = match account.split_once(':') {
+        Some(("slack", both)) => both.split_once('/').map(|(team, user)| Account::Slack {
+            team: team.to_owned(),
+            user: user.to_owned(),
+        }),
+        Some(("pagerduty", user)) => Some(Account::Pagerduty { user: user.to_owned() }),
+        Some(_) | None => None,
+    };
+    Ok((id, account.ok_or("expected slack:TEAM/USER or pagerduty:USER")?))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CliError> {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::GateUrl;
+use crate::enrolling::Registered;
 
 /// A gate, seen from outside.
 pub struct GateClient {
@@ -146,6 +147,12 @@ impl GateClient {
     pub async fn approvers(&self) -> Result<(u64, Vec<Person>), CliError> {
         let body: ApproversBody = self.get(&["v1", "approvers"], &[]).await?;
         Ok((body.version, body.people))
+    }
+
+    /// The passkeys that a person has registered.
+    pub async fn registered(&self, person: &str) -> Result<Vec<Registered>, CliError> {
+        let all: Vec<Registered> = self.get(&["v1", "registrations"], &[]).await?;
+        Ok(all.into_iter().filter(|one| one.person == person).collect())
     }
 
     /// Whose key this is, by the list in force.

@@ -4,6 +4,7 @@ mod approve;
 mod approvers;
 mod client;
 mod freeze;
+mod invite;
 mod keygen;
 mod serve;
 mod show;

@@ -53,7 +53,7 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
         .resources(GateResources)
         .routes(http::routes(gate))
         .on_listening(move |address| {
-            let _ = announced.public_url.set(format!("http://{address}"));
+            let _ = announced.public_url.set(config.url_with(address));
         })
         .stop_with(stop.clone())
         .run(&args)

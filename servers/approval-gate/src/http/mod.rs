@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 pub fn routes(gate: Arc<Gate>) -> Router {
     let executors = executor::routes(gate.clone());
     Router::new()
-        .merge(pages::routes())
+        .merge(pages::routes(gate.clone()))
         .merge(people::routes())
         .merge(executors)
         .with_state(gate)
@@ -36,11 +36,10 @@ impl IntoResponse for Refusal {
 
 fn status_of(code: &str) -> StatusCode {
     match code {
-        "no_bearer" => StatusCode::UNAUTHORIZED,
-        "unknown_request" | "unknown_execution" | "unknown_order" | "unknown_plan" | "unknown_preflight" => {
-            StatusCode::NOT_FOUND
-        }
-        "already_decided" | "illegal_event" => StatusCode::CONFLICT,
+        "no_bearer" | "not_signed_in" => StatusCode::UNAUTHORIZED,
+        "unknown_invitation" | "unknown_request" | "unknown_execution" | "unknown_order" | "unknown_plan"
+        | "unknown_preflight" => StatusCode::NOT_FOUND,
+        "already_decided" | "invitation_followed" | "illegal_event" => StatusCode::CONFLICT,
         "journal_number" | "journal_event" | "journal_event_too_large" => StatusCode::UNPROCESSABLE_ENTITY,
         code if code.starts_with("malformed_") => StatusCode::BAD_REQUEST,
         code if code.starts_with("journal_") => StatusCode::SERVICE_UNAVAILABLE,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use approval::Decision;
+use approval::{Decision, Proof, Signature};
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::blocking;
-use crate::deciding::Decided;
+use crate::deciding::{Beside, Decided, Given};
+use crate::enrolling::Registered;
 use crate::gate::Gate;
 use crate::refusal::Refusal;
 use crate::view::{RequestView, Summary};
@@ -27,6 +28,8 @@ pub fn routes() -> Router<Arc<Gate>> {
         .route("/v1/requests/{id}/decisions", post(decide))
         .route("/v1/freeze", post(freeze))
         .route("/v1/approvers", get(approvers).post(apply_approvers))
+        .route("/v1/invitations", post(invite))
+        .route("/v1/registrations", get(registrations))
 }
 
 #[derive(Deserialize)]
@@ -57,6 +60,7 @@ async fn about(State(gate): State<Arc<Gate>>) -> Result<Json<Value>, Refusal> {
         "gate": gate.id,
         "environment": gate.environment,
         "audience": gate.audience,
+        "pages": gate.base_url(),
         "public_key": gate.key.public_key().to_string(),
         "journal": gate.store.vkey(),
         "policy_digest": gate.policy.digest(),
@@ -91,7 +95,14 @@ async fn decide(
     armored: String,
 ) -> Result<Json<Decided>, Refusal> {
     let remark = query.remark.as_deref().map(checked_remark).transpose()?;
-    blocking(|| gate.decide(&id, query.approver.as_deref(), &armored, remark)).map(Json)
+    let signature =
+        Signature::from_armored(&armored).map_err(|error| Refusal::because("malformed_signature", &error))?;
+    let beside = Beside {
+        remark: remark.map(str::to_owned),
+        review: None,
+    };
+    let given = Given::Proof(Proof::from(&signature));
+    blocking(|| gate.decide(&id, query.approver.as_deref(), &given, &beside)).map(Json)
 }
 
 async fn freeze(State(gate): State<Arc<Gate>>, envelope: String) -> Result<Json<Value>, Refusal> {
@@ -109,7 +120,19 @@ async fn apply_approvers(State(gate): State<Arc<Gate>>, envelope: String) -> Res
     Ok(Json(json!({"version": version})))
 }
 
-fn checked_remark(remark: &str) -> Result<&str, Refusal> {
+async fn invite(State(gate): State<Arc<Gate>>, envelope: String) -> Result<Json<Value>, Refusal> {
+    let invitation = blocking(|| gate.invite(&envelope))?;
+    Ok(Json(
+        json!({"invitation": invitation.id(), "valid_until": invitation.valid_until}),
+    ))
+}
+
+async fn registrations(State(gate): State<Arc<Gate>>) -> Result<Json<Vec<Registered>>, Refusal> {
+    blocking(|| gate.registered()).map(Json)
+}
+
+/// What somebody says beside a decision; also for the pages.
+pub fn checked_remark(remark: &str) -> Result<&str, Refusal> {
     if remark.chars().count() <= MAX_REMARK_CHARS {
         Ok(remark)
     } else {

@@ -31,6 +31,14 @@ impl Html {
         attributes: &[(&'static str, &str)],
         inside: impl FnOnce(&mut Self),
     ) {
+        self.open(name, attributes);
+        inside(self);
+        self.text.push_str("</");
+        self.text.push_str(name);
+        self.text.push('>');
+    }
+
+    fn open(&mut self, name: &'static str, attributes: &[(&'static str, &str)]) {
         self.text.push('<');
         self.text.push_str(name);
         for (attribute, value) in attributes {
@@ -41,10 +49,11 @@ impl Html {
             self.text.push('"');
         }
         self.text.push('>');
-        inside(self);
-        self.text.push_str("</");
-        self.text.push_str(name);
-        self.text.push('>');
+    }
+
+    /// `<name attribute="value">`, of which there is no end.
+    pub fn void(&mut self, name: &'static str, attributes: &[(&'static str, &str)]) {
+        self.open(name, attributes);
     }
 
     /// Markup that is part of this program.

@@ -1,26 +1,39 @@
 //! One request: everything that would happen, the digest, and how to sign it.
 
-use super::{Html, page};
+use super::decide::{Standpoint, decide};
+use super::execution::{execution, is_running};
+use super::{Html, Reader, highlight, page};
 use crate::sheet::{Block, NotAPlan, Part, action_name, sheet};
 use crate::text::{duration, grouped, nobody_of};
-use crate::view::RequestView;
+use crate::view::{ExecutionView, RequestView};
 
 /// Renders the page of a request, from the plan's bytes.
 ///
 /// # Errors
 /// When the plan's text is not a plan.
-pub fn request_page(view: &RequestView) -> Result<String, NotAPlan> {
+pub fn request_page(
+    reader: &Reader,
+    view: &RequestView,
+    executed: Option<&ExecutionView>,
+    standpoint: &Standpoint,
+) -> Result<String, NotAPlan> {
     let parts = sheet(view)?;
     let title = format!("{} – {} – Countersign", view.summary.id, view.summary.title);
-    Ok(page(&title, |html| {
+    // What somebody reads in order to decide must not move under their eyes.
+    let moves_on = executed.map_or(view.summary.status == "approved", is_running);
+    Ok(page(&title, reader, moves_on.then_some(AGAIN_S), |html| {
         head(html, view);
+        if let Some(executed) = executed {
+            execution(html, executed);
+        }
         for part in &parts {
             draw(html, part, 2);
         }
+        exact_bytes(html, view);
         if is_open(view) {
+            decide(html, reader, view, standpoint);
             how_to_sign(html, view);
         }
-        exact_bytes(html, view);
     }))
 }
 
@@ -48,13 +61,7 @@ fn head(html: &mut Html, view: &RequestView) {
         html.text(&grouped(&view.summary.plan_digest.hex()));
     });
     if is_open(view) {
-        html.markup("<p><a href=\"#sign\">How to sign</a>, once you have read all of it</p>");
-    }
-    if let Some(execution) = &view.summary.execution_id {
-        html.tag("p", |html| {
-            html.text("It became execution ");
-            html.leaf("code", execution);
-        });
+        html.markup("<p><a href=\"#sign\">Decide</a>, once you have read all of it</p>");
     }
 }
 
@@ -63,7 +70,8 @@ fn is_open(view: &RequestView) -> bool {
 }
 
 fn draw(html: &mut Html, part: &Part, level: u8) {
-    html.tag("section", |html| {
+    let part_name: &[(&'static str, &str)] = if level == 2 { &[("data-part", &part.title)] } else { &[] };
+    html.tag_with("section", part_name, |html| {
         let heading = match level {
             2 => "h2",
             3 => "h3",
@@ -73,7 +81,7 @@ fn draw(html: &mut Html, part: &Part, level: u8) {
         for block in &part.blocks {
             match block {
                 Block::Note(text) => html.leaf("p", text),
-                Block::Sql(text) => html.leaf("pre", text),
+                Block::Sql(text) => html.tag("pre", |html| highlight::sql(html, text)),
                 Block::Item(inner) => draw(html, inner, level + 1),
                 Block::Facts(lines) => html.tag("dl", |html| {
                     for (label, value) in lines {
@@ -92,9 +100,12 @@ fn how_to_sign(html: &mut Html, view: &RequestView) {
         .url
         .strip_suffix(&format!("/requests/{}", view.summary.id))
         .unwrap_or(&view.summary.url);
-    html.tag_with("section", &[("id", "sign")], |html| {
-        html.leaf("h2", "How to sign");
-        html.leaf("p", "This page signs nothing; your own key does, on your own machine.");
+    html.tag_with("section", &[("id", "cli")], |html| {
+        html.leaf("h2", "With an SSH key");
+        html.leaf(
+            "p",
+            "On your own machine, which shows you the same and checks it itself:",
+        );
         html.leaf(
             "pre",
             &format!(
@@ -122,6 +133,8 @@ fn how_to_sign(html: &mut Html, view: &RequestView) {
     });
 }
 
+const AGAIN_S: u32 = 2;
+
 /// The three commands that sign without this program. `-G` and `--data-urlencode`: a fingerprint may hold `+` and `/`.
 pub fn by_hand(base: &str, id: &str) -> [String; 3] {
     [
@@ -135,7 +148,7 @@ pub fn by_hand(base: &str, id: &str) -> [String; 3] {
 }
 
 fn exact_bytes(html: &mut Html, view: &RequestView) {
-    html.tag("section", |html| {
+    html.tag_with("section", &[("data-part", "The exact bytes")], |html| {
         html.leaf("h2", "The exact bytes");
         html.leaf(
             "p",
@@ -143,7 +156,7 @@ fn exact_bytes(html: &mut Html, view: &RequestView) {
         );
         html.tag("details", |html| {
             html.leaf("summary", &format!("{} bytes of canonical JSON", view.plan.len()));
-            html.leaf("pre", &view.plan);
+            html.tag_with("pre", &[("id", "plan")], |html| html.text(&view.plan));
         });
     });
 }

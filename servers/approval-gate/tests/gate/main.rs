@@ -7,9 +7,11 @@
 )]
 
 mod advice;
+mod browser;
 mod command_line;
 mod path;
 mod preflight;
 mod refusals;
 mod state;
+mod webdriver;
 mod world;

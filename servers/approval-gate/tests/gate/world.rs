@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use approval::{
-    APPROVERS_NAMESPACE, Action, ApproversDocument, Decision, Envelope, Key, Person, STATEMENT_NAMESPACE,
+    APPROVERS_NAMESPACE, Action, ApproversDocument, Decision, Envelope, Key, Method, Person, STATEMENT_NAMESPACE,
     STATEMENT_TYPE, Signature, Statement, Token,
 };
 use policies::Policy;
@@ -76,6 +76,20 @@ impl World {
         world
     }
 
+    /// The same with pages that have a host name, as passkeys need.
+    pub fn with_pages(approvers: u32) -> Self {
+        let world = Self::with_floor(approvers);
+        let file = world.path("gate.toml");
+        let config = fs::read_to_string(&file).unwrap();
+        let pages = config.replace(
+            "id = \"gate-1\"",
+            "id = \"gate-1\"\npublic_url = \"http://localhost:0\"",
+        );
+        assert_ne!(pages, config);
+        fs::write(file, pages).unwrap();
+        world
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -112,6 +126,7 @@ impl World {
                 valid_until: now().plus_s(86_400),
                 hardware: false,
             }],
+            accounts: Vec::new(),
         };
         let bot = person("bot", &[]);
         let people = people
@@ -179,7 +194,7 @@ impl World {
             requester: document.requester.clone(),
             approver: signer.to_owned(),
             key_id: self.fingerprint(signer),
-            method: Statement::METHOD_SSH.to_owned(),
+            method: Method::Ssh,
             policy_digest: document.policy_digest,
             nonce: "ab".repeat(16),
         };

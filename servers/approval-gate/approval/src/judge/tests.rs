@@ -7,8 +7,9 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use runbooks::Digest;
 
 use crate::{
-    Action, Decision, Envelope, GateKey, ORDER_NAMESPACE, ORDER_TYPE, Refusal, STATEMENT_NAMESPACE, STATEMENT_TYPE,
-    Statement, Token, TokenError, pae,
+    ATTESTATION_NAMESPACE, Account, Action, ApproverKey, Decision, Envelope, GateKey, Key, Method, ORDER_NAMESPACE,
+    ORDER_TYPE, Refusal, STATEMENT_NAMESPACE, STATEMENT_TYPE, Statement, Token, TokenError, pae,
+    soft_passkey::{Answer, SoftPasskey},
     soft_token::{SoftToken, UP, UV},
     test_support::{Scene, at, envelope, listed},
 };
@@ -264,6 +265,175 @@ fn a_method_that_the_policy_does_not_name_is_not_allowed() {
     assert_eq!(scene.code(&scene.token(&["alice"])), "method_not_allowed");
     scene.methods.clear();
     assert_eq!(scene.code(&scene.token(&["alice"])), "method_not_allowed");
+}
+
+fn with_passkey(change: impl FnOnce(&mut Answer)) -> (Scene, Token) {
+    let mut scene = Scene::new();
+    scene.methods = vec!["passkey".to_owned()];
+    let soft = SoftPasskey::new(3, "https://gate.example.com");
+    let key = ApproverKey::Passkey(soft.passkey.clone());
+    scene.person("alice").keys.push(Key {
+        public_key: key.to_string(),
+        valid_from: at(-100),
+        valid_until: at(100),
+        hardware: true,
+    });
+    let mut statement = scene.statement("alice");
+    (statement.key_id, statement.method) = (key.fingerprint(), Method::Passkey);
+    let answer = soft.answer_with(&statement.signing_bytes().unwrap(), change);
+    let token = Token::new(vec![Envelope::new(STATEMENT_TYPE, &statement.bytes().unwrap(), answer)]).unwrap();
+    (scene, token)
+}
+
+#[test]
+fn a_passkey_signs_the_statement_itself() {
+    type Case = (&'static str, fn(&mut Answer));
+    let cases: [Case; 6] = [
+        ("ok", |_| {}),
+        ("bad_signature", |a| a.origin = "https://gate.example.org".to_owned()),
+        ("bad_signature", |a| a.rp_id = "example.com".to_owned()),
+        ("bad_signature", |a| a.kind = "webauthn.create"),
+        ("pin_missing", |a| a.flags = 0x01),
+        ("touch_missing", |a| a.flags = 0x04),
+    ];
+    for (expected, change) in cases {
+        let (scene, token) = with_passkey(change);
+        assert_eq!(scene.code(&token), expected);
+    }
+}
+
+#[test]
+fn a_passkey_for_another_statement_or_method_is_refused() {
+    let (mut scene, token) = with_passkey(|_| {});
+    let (payload, proof) = token.envelopes().first().unwrap().open(STATEMENT_TYPE).unwrap();
+    let original = Statement::parse(&payload).unwrap();
+    let refused = |scene: &Scene, change: fn(&mut Statement)| {
+        let mut statement = original.clone();
+        change(&mut statement);
+        let envelope = Envelope::new(STATEMENT_TYPE, &statement.bytes().unwrap(), &proof);
+        scene.code(&Token::new(vec![envelope]).unwrap())
+    };
+    assert_eq!(
+        refused(&scene, |s| s.target.name = "billing".to_owned()),
+        "bad_signature"
+    );
+    assert_eq!(refused(&scene, |s| s.decision = Decision::Reject), "bad_signature");
+    assert_eq!(refused(&scene, |s| s.method = Method::Ssh), "other_method");
+    // An account makes nothing attested of what was signed otherwise.
+    assert_eq!(refused(&scene, |s| s.method = Method::Slack), "no_account");
+    scene.methods = vec!["ssh".to_owned()];
+    assert_eq!(scene.code(&token), "method_not_allowed");
+}
+
+#[test]
+fn a_passkey_is_hardware_only_where_list_and_passkey_say_so() {
+    for (flags, listed, expected) in [
+        (0x05, true, "ok"),
+        (0x0d, true, "not_enough_hardware"),
+        (0x05, false, "not_enough_hardware"),
+    ] {
+        let (mut scene, token) = with_passkey(|answer| answer.flags = flags);
+        scene.floor.hardware = 1;
+        scene.person("alice").keys.last_mut().unwrap().hardware = listed;
+        assert_eq!(scene.code(&token), expected);
+    }
+}
+
+fn slack(user: &str) -> Account {
+    Account::Slack {
+        team: "T1".to_owned(),
+        user: user.to_owned(),
+    }
+}
+
+fn attested(scene: &Scene, change: impl FnOnce(&mut Statement), key: &GateKey, namespace: &str) -> Token {
+    let mut statement = scene.statement_for_key("alice", scene.gate_key.public_key());
+    statement.method = Method::Slack;
+    change(&mut statement);
+    let signature = key.sign(namespace, &statement.signing_bytes().unwrap()).unwrap();
+    Token::new(vec![envelope(&statement, &signature)]).unwrap()
+}
+
+fn with_slack() -> Scene {
+    let mut scene = Scene::new();
+    scene.person("alice").accounts.push(slack("U1"));
+    scene.methods = vec!["slack".to_owned()];
+    scene.floor.attested = true;
+    scene
+}
+
+#[test]
+fn what_the_gate_attests_counts_only_where_policy_and_floor_both_allow_it() {
+    let token = |scene: &Scene| attested(scene, |_| {}, &scene.gate_key, ATTESTATION_NAMESPACE);
+    let mut scene = with_slack();
+    assert_eq!(scene.code(&token(&scene)), "ok");
+    scene.floor.attested = false;
+    assert_eq!(scene.code(&token(&scene)), "method_not_allowed");
+    let mut scene = with_slack();
+    scene.methods = vec!["ssh".to_owned()];
+    assert_eq!(scene.code(&token(&scene)), "method_not_allowed");
+    let mut scene = with_slack();
+    scene.floor.hardware = 1;
+    assert_eq!(scene.code(&token(&scene)), "not_enough_hardware");
+}
+
+#[test]
+fn an_attestation_is_the_gates_own_for_this_purpose_of_a_listed_account() {
+    let scene = with_slack();
+    let code = |token: &Token| scene.code(token);
+    let forged = attested(&scene, |_| {}, scene.key("bob"), ATTESTATION_NAMESPACE);
+    assert_eq!(code(&forged), "bad_signature");
+    let ordered = attested(&scene, |_| {}, &scene.gate_key, ORDER_NAMESPACE);
+    assert_eq!(code(&ordered), "bad_signature");
+    let bob = |s: &mut Statement| s.approver = "bob".to_owned();
+    assert_eq!(
+        code(&attested(&scene, bob, &scene.gate_key, ATTESTATION_NAMESPACE)),
+        "no_account"
+    );
+    let stranger = |s: &mut Statement| s.approver = "mallory".to_owned();
+    assert_eq!(
+        code(&attested(&scene, stranger, &scene.gate_key, ATTESTATION_NAMESPACE)),
+        "no_account"
+    );
+    let pager = |s: &mut Statement| s.method = Method::Pagerduty;
+    assert_eq!(
+        code(&attested(&scene, pager, &scene.gate_key, ATTESTATION_NAMESPACE)),
+        "no_account"
+    );
+    let of_alice = |s: &mut Statement| s.key_id = scene.key("alice").public_key().fingerprint();
+    assert_eq!(
+        code(&attested(&scene, of_alice, &scene.gate_key, ATTESTATION_NAMESPACE)),
+        "unknown_key"
+    );
+    let no = |s: &mut Statement| s.decision = Decision::Reject;
+    assert_eq!(
+        code(&attested(&scene, no, &scene.gate_key, ATTESTATION_NAMESPACE)),
+        "denied"
+    );
+    // The gate's key, where a person's is due.
+    let as_ssh = |s: &mut Statement| s.method = Method::Ssh;
+    assert_eq!(
+        code(&attested(&scene, as_ssh, &scene.gate_key, STATEMENT_NAMESPACE)),
+        "unknown_key"
+    );
+}
+
+#[test]
+fn the_gate_attests_only_for_the_person_whose_account_it_is() {
+    let scene = with_slack();
+    let approvers = scene.approvers();
+    let mut statement = scene.statement_for_key("alice", scene.gate_key.public_key());
+    statement.method = Method::Slack;
+    let attests = |statement: &Statement, account: &Account| {
+        crate::attest(statement, account, &scene.gate_key, &approvers, at(60)).map(|vote| vote.envelope().clone())
+    };
+    let envelope = attests(&statement, &slack("U1")).unwrap();
+    assert_eq!(scene.code(&Token::new(vec![envelope]).unwrap()), "ok");
+    assert!(attests(&statement, &slack("U2")).is_err());
+    let pager = Account::Pagerduty { user: "U1".to_owned() };
+    assert!(attests(&statement, &pager).is_err());
+    statement.approver = "bob".to_owned();
+    assert!(attests(&statement, &slack("U1")).is_err());
 }
 
 #[test]
