@@ -8,6 +8,8 @@ use kit::config::FilePath;
 use runbooks::Target;
 use serde::{Deserialize, Serialize};
 
+use crate::channels::ChannelsSection;
+
 /// The whole file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +30,9 @@ pub struct Config {
     /// What the executor is asked before people are.
     #[serde(default)]
     pub preflight: PreflightSection,
+    /// Where people are told, and where some of them may answer.
+    #[serde(default)]
+    pub channels: ChannelsSection,
     /// Where checkpoints of the journal are published.
     #[serde(default)]
     pub journal: JournalSection,
@@ -235,6 +240,7 @@ impl Config {
         if self.journal.publish_dir.is_some() && self.journal.publish_command.is_some() {
             faults.push("`journal.publish_dir` and `journal.publish_command` are both given".to_owned());
         }
+        faults.extend(self.channels.faults());
         if self.targets.is_empty() {
             faults.push("`[[targets]]` is missing: nothing could ever be approved".to_owned());
         }

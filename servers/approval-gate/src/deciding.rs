@@ -20,7 +20,6 @@ pub enum Given {
     /// Signed with a key of the person's own.
     Proof(Proof),
     /// Said in a channel, which proved that this account said it.
-    #[expect(dead_code, reason = "no channel is open yet")]
     Word(Account, Decision),
 }
 

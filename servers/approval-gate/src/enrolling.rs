@@ -1,6 +1,8 @@
 //! Invitations to make a passkey, and what was made. A registered passkey counts for nothing until the administrator signs
 //! a list that holds it.
 
+use std::collections::BTreeMap;
+
 use approval::{Invitation, Passkey};
 use runbooks::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -127,8 +129,8 @@ impl Gate {
     /// # Errors
     /// When the state cannot be read.
     pub fn registered(&self) -> Result<Vec<Registered>, Refusal> {
-        let invited: Vec<Invited> = self.store.view(|rows| rows.marks(&mark("")))?;
-        let mut registered: Vec<Registered> = invited.into_iter().filter_map(|one| one.registered).collect();
+        let invited: BTreeMap<String, Invited> = self.store.view(|rows| rows.marks(&mark("")))?;
+        let mut registered: Vec<Registered> = invited.into_values().filter_map(|one| one.registered).collect();
         registered.sort_by_key(|one| one.at);
         Ok(registered)
     }

@@ -9,6 +9,7 @@ use runbooks::{Catalog, Digest, PlanDocument, Target, Timestamp};
 use tokio::sync::Notify;
 
 use crate::approver_list::ApproverFile;
+use crate::channels::Channels;
 use crate::freezing::FreezeMark;
 use crate::preflight::Preflights;
 use crate::refusal::Refusal;
@@ -51,6 +52,8 @@ pub struct Gate {
     pub preflights: Preflights,
     /// Who is signed in on the pages.
     pub sessions: Sessions,
+    /// Where people are told, and where some of them may answer.
+    pub channels: Channels,
     /// Wakes executors that wait for an order.
     pub orders: Notify,
     /// Wakes the timer: a window was opened or closed.

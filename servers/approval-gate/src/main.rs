@@ -4,6 +4,7 @@ mod admit;
 mod advice;
 mod approver_list;
 mod asking;
+mod channels;
 mod cli;
 mod config;
 mod deciding;

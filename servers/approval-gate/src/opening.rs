@@ -15,6 +15,7 @@ use runbooks::{Digest, Timestamp};
 use tokio::sync::Notify;
 
 use crate::approver_list::ApproverFile;
+use crate::channels::Channels;
 use crate::config::Config;
 use crate::gate::Gate;
 use crate::preflight::Preflights;
@@ -41,6 +42,7 @@ pub fn open(config: &Config, stop: CancellationToken) -> anyhow::Result<Gate> {
         publish: config.publish(),
     });
     let store = Store::open(journal.context("the journal cannot be used")?).context("the state cannot be used")?;
+    let channels = Channels::open(&config.channels).context("a channel cannot be used")?;
     let approver_file = ApproverFile {
         path: config.approvers.file.to_path_buf(),
         admin_key: config.approvers.admin_key.clone(),
@@ -73,6 +75,7 @@ pub fn open(config: &Config, stop: CancellationToken) -> anyhow::Result<Gate> {
         clock: || Timestamp::from(Utc::now()),
         preflights: Preflights::new(&config.preflight),
         sessions: Sessions::new(),
+        channels,
         orders: Notify::new(),
         windows: Notify::new(),
         stop,

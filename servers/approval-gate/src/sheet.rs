@@ -486,7 +486,8 @@ pub fn action_name(action: Action) -> &'static str {
     }
 }
 
-fn risk_name(risk: Risk) -> &'static str {
+/// `low`, `medium` or `high`.
+pub fn risk_name(risk: Risk) -> &'static str {
     match risk {
         Risk::Low => "low",
         Risk::Medium => "medium",

@@ -10,6 +10,7 @@ use runbooks::{Digest, Timestamp, canonical_json};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::execution::{Execution, OrderEvent};
 use crate::refusal::Refusal;
@@ -20,6 +21,8 @@ pub struct Store {
     journal: Journal,
     /// Whether the last change could not be journalled.
     unwritten: AtomicBool,
+    /// Wakes whoever follows the state: something was changed.
+    pub changed: Notify,
 }
 
 /// The rows, for reading.
@@ -41,6 +44,7 @@ impl Store {
         let store = Self {
             journal,
             unwritten: AtomicBool::new(false),
+            changed: Notify::new(),
         };
         store.check_rows()?;
         Ok(store)
@@ -61,6 +65,7 @@ impl Store {
         });
         let unwritten = matches!(&done, Err(refusal) if refusal.code.starts_with("journal"));
         self.unwritten.store(unwritten, Ordering::Release);
+        self.changed.notify_waiters();
         done
     }
 
@@ -203,12 +208,18 @@ impl Rows<'_> {
         self.one("SELECT value FROM marks WHERE name = ?1", params![name])
     }
 
-    /// All marks whose names begin so.
-    pub fn marks<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, Refusal> {
-        self.many(
-            "SELECT value FROM marks WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name",
-            params![prefix],
-        )
+    /// All values whose name begins so, by the rest of their names.
+    pub fn marks<T: DeserializeOwned>(&self, prefix: &str) -> Result<BTreeMap<String, T>, Refusal> {
+        let sql = "SELECT name, value FROM marks WHERE substr(name, 1, length(?1)) = ?1";
+        let mut statement = self.0.prepare_cached(sql)?;
+        let named = statement.query_map(params![prefix], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        named
+            .map(|named| {
+                let (name, value): (String, String) = named?;
+                let rest = name.strip_prefix(prefix).unwrap_or_default().to_owned();
+                Ok((rest, serde_json::from_str(&value)?))
+            })
+            .collect()
     }
 
     fn one<T: DeserializeOwned>(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Option<T>, Refusal> {
@@ -306,6 +317,14 @@ impl Change<'_, '_> {
             "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             params![name, to_state(value)?],
         )?;
+        Ok(())
+    }
+
+    /// Removes a named single value.
+    pub fn drop_mark(&self, name: &str) -> Result<(), Refusal> {
+        self.tx
+            .sql()
+            .execute("DELETE FROM marks WHERE name = ?1", params![name])?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use super::client::CliError;
 use crate::config::Config;
 use crate::resources::GateResources;
 use crate::tools::{ExecutePlan, RollbackPlan};
-use crate::{http, opening, windows};
+use crate::{channels, http, opening, windows};
 
 /// `approval-gate key --config F`
 #[derive(Debug, Args)]
@@ -47,6 +47,7 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
     }
     let timer = tokio::spawn(windows::watch(gate.clone()));
     let announced = gate.clone();
+    let told = gate.clone();
     let code = Server::new(INFO, gate.clone())
         .tool::<ExecutePlan>()
         .tool::<RollbackPlan>()
@@ -54,6 +55,8 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
         .routes(http::routes(gate))
         .on_listening(move |address| {
             let _ = announced.public_url.set(config.url_with(address));
+            // Not before it is known how people reach the pages: messages hold links to them.
+            channels::start(&told);
         })
         .stop_with(stop.clone())
         .run(&args)

@@ -1,5 +1,6 @@
 //! The HTTP side beside MCP: pages for people, an interface for their CLI, and one for executors.
 
+mod channels;
 mod executor;
 mod pages;
 mod people;
@@ -16,10 +17,12 @@ use crate::refusal::Refusal;
 /// All routes of the gate but `/mcp`.
 pub fn routes(gate: Arc<Gate>) -> Router {
     let executors = executor::routes(gate.clone());
+    let channels = channels::routes(&gate);
     Router::new()
         .merge(pages::routes(gate.clone()))
         .merge(people::routes())
         .merge(executors)
+        .merge(channels)
         .with_state(gate)
 }
 

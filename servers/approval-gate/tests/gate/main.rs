@@ -8,6 +8,7 @@
 
 mod advice;
 mod browser;
+mod channels;
 mod command_line;
 mod path;
 mod preflight;

@@ -6,8 +6,8 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use approval::{
-    APPROVERS_NAMESPACE, Action, ApproversDocument, Decision, Envelope, Key, Method, Person, STATEMENT_NAMESPACE,
-    STATEMENT_TYPE, Signature, Statement, Token,
+    APPROVERS_NAMESPACE, Account, Action, ApproversDocument, Decision, Envelope, Key, Method, Person,
+    STATEMENT_NAMESPACE, STATEMENT_TYPE, Signature, Statement, Token,
 };
 use policies::Policy;
 use reqwest::{Client, Response};
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+pub const TEAM: &str = "T0TEAM";
 pub const BEARER: &str = "a-bearer-for-the-executor";
 const MODERN: &str = "2026-07-28";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -126,7 +127,7 @@ impl World {
                 valid_until: now().plus_s(86_400),
                 hardware: false,
             }],
-            accounts: Vec::new(),
+            accounts: accounts(id),
         };
         let bot = person("bot", &[]);
         let people = people
@@ -391,6 +392,15 @@ impl Gate {
             .unwrap()
     }
 
+    /// What somebody else sends over HTTP, with headers of their own.
+    pub async fn send(&self, path: &str, headers: &[(&str, String)], body: &[u8]) -> Response {
+        let mut post = self.http.post(format!("{}{path}", self.url)).body(body.to_vec());
+        for (name, value) in headers {
+            post = post.header(*name, value);
+        }
+        post.send().await.unwrap()
+    }
+
     pub async fn post(&self, path: &str, body: String) -> Value {
         self.http
             .post(format!("{}{path}", self.url))
@@ -494,6 +504,21 @@ impl Gate {
             .to_owned();
         (request, token)
     }
+}
+
+/// A person's accounts in the channels.
+pub fn accounts(id: &str) -> Vec<Account> {
+    let user = account(id);
+    let slack = Account::Slack {
+        team: TEAM.to_owned(),
+        user: user.clone(),
+    };
+    vec![slack, Account::Pagerduty { user }]
+}
+
+/// The same id in both, for short.
+pub fn account(id: &str) -> String {
+    format!("U0{}", id.to_uppercase().replace('-', ""))
 }
 
 pub fn now() -> Timestamp {
