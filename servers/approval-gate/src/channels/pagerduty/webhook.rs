@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use approval::{Account, Decision};
 use axum::http::HeaderMap;
+use chrono::{DateTime, Utc};
 use kit::Secret;
 use runbooks::Timestamp;
 use serde::Deserialize;
@@ -59,7 +60,7 @@ struct Delivery {
 struct Event {
     id: String,
     event_type: String,
-    occurred_at: Timestamp,
+    occurred_at: DateTime<Utc>,
     agent: Option<Agent>,
     data: serde_json::Value,
 }
@@ -165,7 +166,7 @@ impl Said {
 /// Who wrote it, once it is sure that it was a person, just now, for the first time.
 fn check(gate: &Gate, event: &Event, is_trimmed: bool) -> Result<String, Refusal> {
     let now = gate.now();
-    if now.since(event.occurred_at).abs() > WINDOW_S {
+    if now.since(Timestamp::from(event.occurred_at)).abs() > WINDOW_S {
         return Err(refused(
             "channel_stale",
             "this happened too long ago, or by another clock",

@@ -63,7 +63,8 @@ pub fn let_attested_count(world: &World) -> Policy {
     let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/rego");
     let folder = world.path("rego");
     fs::create_dir(&folder).unwrap();
-    for file in fs::read_dir(shipped).unwrap().map(Result::unwrap) {
+    let files = fs::read_dir(shipped).unwrap().map(Result::unwrap);
+    for file in files.filter(|file| file.path().is_file()) {
         let rego = fs::read_to_string(file.path()).unwrap();
         let rego = rego.replace(r#"["passkey", "ssh"]"#, r#"["passkey", "ssh", "slack", "pagerduty"]"#);
         fs::write(folder.join(file.file_name()), rego).unwrap();

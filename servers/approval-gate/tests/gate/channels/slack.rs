@@ -47,6 +47,9 @@ async fn a_request_is_told_once_and_corrected_after_a_restart() {
         "Action.OpenUrl"
     );
 
+    // A click waits until the message is written down; a crash before that would post it a second time.
+    press(&gate, &vendors.click("nobody", "reject", &message, 0)).await;
+    assert!(vendors.told(0).await.ends_with("(account_not_listed)."));
     gate.kill().await;
     let gate = world.start().await;
     let no = gate.decide(&world, &request, "ben", "reject").await;
