@@ -17,30 +17,17 @@ pub const REJECT: &str = "reject";
 /// How many digits of the digest a button carries.
 pub const DIGITS: usize = 16;
 
-/// The message of a request, for `chat.postMessage` and `chat.update`.
-pub fn message(card: &Card, may_approve: bool, channel: &str) -> Value {
-    let mut blocks = vec![
-        json!({"type": "header", "text": {"type": "plain_text", "text": excerpt(&card.title, 120), "emoji": false}}),
-        json!({"type": "rich_text", "elements": [facts(card), heading("SHA-256 of the plan"), digest(card)]}),
-        json!({"type": "rich_text", "elements": [section(story(card))]}),
-        json!({"type": "actions", "elements": buttons(card, may_approve)}),
-    ];
-    if card.is_pending {
-        blocks.push(small(if may_approve {
-            "Read the plan on its page before you decide: this message does not hold all of it."
-        } else {
-            "Here you can only reject. To approve, open the page and sign with your own key."
-        }));
-    }
-    json!({
-        "channel": channel,
-        "text": escape(&format!("{} ({})", card.title, card.story.last().map_or("", String::as_str))),
-        "blocks": blocks,
-        "parse": "none",
-        "link_names": false,
-        "unfurl_links": false,
-        "unfurl_media": false,
-    })
+/// The message of a request, for `chat.postMessage`, which would show what lies behind links.
+pub fn first_message(card: &Card, may_approve: bool, channel: &str) -> Value {
+    with(
+        message(card, may_approve, channel),
+        &[("unfurl_links", json!(false)), ("unfurl_media", json!(false))],
+    )
+}
+
+/// The same in place of one that was posted, for `chat.update`.
+pub fn corrected(card: &Card, may_approve: bool, post: &Post) -> Value {
+    with(message(card, may_approve, &post.channel), &[("ts", json!(post.ts))])
 }
 
 /// That it still waits, in the thread of the message and in its channel.
@@ -67,6 +54,36 @@ pub fn reminder(card: &Card, post: &Post) -> Value {
 /// What Slack asks for in texts that it would read as markup.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn message(card: &Card, may_approve: bool, channel: &str) -> Value {
+    let mut blocks = vec![
+        json!({"type": "header", "text": {"type": "plain_text", "text": excerpt(&card.title, 120), "emoji": false}}),
+        json!({"type": "rich_text", "elements": [facts(card), heading("SHA-256 of the plan"), digest(card)]}),
+        json!({"type": "rich_text", "elements": [section(story(card))]}),
+        json!({"type": "actions", "elements": buttons(card, may_approve)}),
+    ];
+    if card.is_pending {
+        blocks.push(small(if may_approve {
+            "Read the plan on its page before you decide: this message does not hold all of it."
+        } else {
+            "Here you can only reject. To approve, open the page and sign with your own key."
+        }));
+    }
+    json!({
+        "channel": channel,
+        "text": escape(&format!("{} ({})", card.title, card.story.last().map_or("", String::as_str))),
+        "blocks": blocks,
+        "parse": "none",
+        "link_names": false,
+    })
+}
+
+fn with(mut message: Value, more: &[(&str, Value)]) -> Value {
+    if let Some(message) = message.as_object_mut() {
+        message.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    }
+    message
 }
 
 fn facts(card: &Card) -> Value {

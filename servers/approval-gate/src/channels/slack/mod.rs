@@ -138,12 +138,13 @@ impl Channel for Slack {
         let may_approve = card.may_approve_by(Method::Slack);
         match step {
             Step::Open => Ok(vec![
-                self.post_message(blocks::message(card, may_approve, &self.channel))
+                self.post_message(blocks::first_message(card, may_approve, &self.channel))
                     .await?,
             ]),
             Step::Escalate => match &self.escalation_channel {
                 Some(channel) => Ok(vec![
-                    self.post_message(blocks::message(card, may_approve, channel)).await?,
+                    self.post_message(blocks::first_message(card, may_approve, channel))
+                        .await?,
                 ]),
                 None => Ok(Vec::new()),
             },
@@ -155,10 +156,7 @@ impl Channel for Slack {
             }
             Step::Show => {
                 for post in &notice.posts {
-                    let mut message = blocks::message(card, may_approve, &post.channel);
-                    if let Some(message) = message.as_object_mut() {
-                        message.insert("ts".to_owned(), json!(post.ts));
-                    }
+                    let message = blocks::corrected(card, may_approve, post);
                     self.call("chat.update", &self.bot_token, &message).await?;
                 }
                 Ok(Vec::new())

@@ -117,7 +117,6 @@ impl StandIn {
             },
             "trigger_id": "12466734323.1395872398.0",
             "team": {"id": TEAM, "domain": "example"},
-            "enterprise": null,
             "is_enterprise_install": false,
             "channel": {"id": message["channel"], "name": "prod"},
             "message": {"type": "message", "ts": ts_of(message), "text": message["text"], "blocks": message["blocks"]},
