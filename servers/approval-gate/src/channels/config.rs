@@ -58,12 +58,21 @@ pub struct PagerDutySection {
     /// The secrets of the webhook subscription; two while one replaces the other. Without any, nobody is heard.
     #[serde(default)]
     pub webhook_secret_files: Vec<FilePath>,
+    /// A REST API key: whoever decides by a note is answered by one. Without it, nobody is.
+    #[serde(default)]
+    pub api_token_file: Option<FilePath>,
+    /// In whose name it is answered: the e-mail address of a user of the account.
+    #[serde(default)]
+    pub from: Option<String>,
     /// When somebody is paged.
     #[serde(default)]
     pub page: Page,
     /// Where events go.
     #[serde(default = "pagerduty_events")]
     pub events_url: String,
+    /// PagerDuty's REST API.
+    #[serde(default = "pagerduty_api")]
+    pub api_url: String,
 }
 
 /// When PagerDuty pages somebody.
@@ -116,7 +125,11 @@ impl ChannelsSection {
             if pagerduty.page == Page::Escalated && self.escalate_min.is_none() {
                 faults.push("`channels.pagerduty.page` needs `channels.escalate_min`".to_owned());
             }
+            if pagerduty.api_token_file.is_some() != pagerduty.from.is_some() {
+                faults.push("`channels.pagerduty.api_token_file` and `from` go together".to_owned());
+            }
             faults.extend(check_url("channels.pagerduty.events_url", &pagerduty.events_url));
+            faults.extend(check_url("channels.pagerduty.api_url", &pagerduty.api_url));
         }
         faults
     }
@@ -160,6 +173,10 @@ fn slack_api() -> String {
 
 fn pagerduty_events() -> String {
     "https://events.pagerduty.com/v2/enqueue".to_owned()
+}
+
+fn pagerduty_api() -> String {
+    "https://api.pagerduty.com".to_owned()
 }
 
 const MAX_MINUTES: u32 = 1_440;

@@ -83,6 +83,27 @@ impl Gate {
     }
 }
 
+/// What is told to whoever said it.
+pub fn answer(heard: &Result<Decided, Refusal>) -> String {
+    match heard {
+        Ok(decided) => taken(decided),
+        Err(refusal) => format!("This changed nothing: {refusal} ({}).", refusal.code),
+    }
+}
+
+fn taken(decided: &Decided) -> String {
+    let what = match decided.decision {
+        Decision::Approve => "approval",
+        Decision::Reject => "rejection",
+    };
+    if decided.already {
+        format!("Your {what} was taken before; the request is {}.", decided.status)
+    } else {
+        let (have, need, status) = (decided.have, decided.need, decided.status);
+        format!("Your {what} was taken; the request is {status}, {have} of {need} have signed.")
+    }
+}
+
 /// A refusal of something said in a channel.
 pub fn refused(code: &'static str, message: &str) -> Refusal {
     Refusal::new(code, message)

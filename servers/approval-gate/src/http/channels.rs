@@ -64,7 +64,7 @@ async fn pagerduty_webhook(
     let pagerduty = gate.channels.pagerduty.as_ref().ok_or_else(off)?;
     let signed = pagerduty::Signed::check(&headers, &body, &pagerduty.webhook_secrets)
         .inspect_err(|refusal| unproven(&gate, "pagerduty", refusal))?;
-    match blocking(|| pagerduty::take(&gate, &signed)) {
+    match blocking(|| pagerduty::take(&gate, pagerduty, &signed)) {
         Ok(decided) => Ok(Json(json!({"decided": decided})).into_response()),
         // Nothing was decided and nothing journalled: it must come again.
         Err(refusal) if refusal.code.starts_with("journal_") || refusal.code == "internal" => Err(refusal),

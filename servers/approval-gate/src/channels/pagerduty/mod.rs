@@ -25,7 +25,15 @@ pub struct PagerDuty {
     pub webhook_secrets: Vec<Secret<String>>,
     page: Page,
     events_url: String,
+    answers: Option<Answers>,
     http: Client,
+}
+
+/// By what notes are answered.
+struct Answers {
+    token: Secret<String>,
+    from: String,
+    api: String,
 }
 
 impl PagerDuty {
@@ -34,7 +42,17 @@ impl PagerDuty {
     pub fn open(section: &PagerDutySection) -> anyhow::Result<Self> {
         let secrets = section.webhook_secret_files.iter();
         let secrets = secrets.map(|file| read_secret("pagerduty.webhook_secret_files", file));
+        let token = section.api_token_file.as_ref();
+        let token = token
+            .map(|file| read_secret("pagerduty.api_token_file", file))
+            .transpose()?;
+        let answers = token.zip(section.from.clone()).map(|(token, from)| Answers {
+            token,
+            from,
+            api: section.api_url.trim_end_matches('/').to_owned(),
+        });
         Ok(Self {
+            answers,
             routing_key: read_secret("pagerduty.routing_key_file", &section.routing_key_file)?,
             webhook_secrets: secrets.collect::<anyhow::Result<_>>()?,
             page: section.page,
@@ -75,6 +93,26 @@ impl PagerDuty {
         let event =
             json!({"routing_key": self.routing_key.expose(), "event_action": "resolve", "dedup_key": dedup_key});
         self.send(&event).await
+    }
+
+    /// Answers on the incident that the note stands on.
+    async fn reply(&self, incident: &str, text: &str) {
+        let is_id = (1..=64).contains(&incident.len()) && incident.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let Some(answers) = self.answers.as_ref().filter(|_| is_id) else {
+            return;
+        };
+        // It must not begin like a decision: it comes back as a webhook too.
+        let note = json!({"note": {"content": format!("Countersign: {text}")}});
+        let request = self
+            .http
+            .post(format!("{}/incidents/{incident}/notes", answers.api))
+            .header("authorization", format!("Token token={}", answers.token.expose()))
+            .header("accept", "application/json")
+            .header("from", &answers.from)
+            .json(&note);
+        if let Err(undelivered) = delivery::post(request).await {
+            tracing::warn!(channel = "pagerduty", error = %undelivered, "a note was not answered");
+        }
     }
 
     async fn send(&self, event: &Value) -> Result<(), Undelivered> {

@@ -1,6 +1,7 @@
 //! A webhook of PagerDuty (v3): whether it is theirs and new, who wrote the note, and what it means.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use approval::{Account, Decision};
 use axum::http::HeaderMap;
@@ -11,7 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::mac;
-use super::super::word::{Word, refused};
+use super::super::word::{Word, answer, refused};
+use super::PagerDuty;
 use crate::deciding::Decided;
 use crate::gate::Gate;
 use crate::refusal::Refusal;
@@ -78,13 +80,21 @@ struct Note {
     content: String,
     #[serde(default)]
     trimmed: bool,
+    #[serde(default)]
+    incident: Reference,
+}
+
+#[derive(Deserialize, Default)]
+struct Reference {
+    #[serde(default)]
+    id: String,
 }
 
 /// Takes a webhook; `None`: it decides nothing.
 ///
 /// # Errors
 /// When it says something that counts for nothing; that is journalled.
-pub fn take(gate: &Gate, signed: &Signed<'_>) -> Result<Option<Decided>, Refusal> {
+pub fn take(gate: &Gate, pagerduty: &Arc<PagerDuty>, signed: &Signed<'_>) -> Result<Option<Decided>, Refusal> {
     let malformed = || refused("malformed_webhook", "this is no webhook of PagerDuty's third version");
     let delivery: Delivery = serde_json::from_slice(signed.body).map_err(|_| malformed())?;
     let event = delivery.event;
@@ -95,7 +105,14 @@ pub fn take(gate: &Gate, signed: &Signed<'_>) -> Result<Option<Decided>, Refusal
     let Some(said) = Said::read(&note.content) else {
         return Ok(None);
     };
-    let checked = check(gate, &event, note.trimmed).and_then(|user| Ok((user, said.subject()?)));
+    let heard = hear(gate, &event, &said, note.trimmed);
+    let (text, incident, pagerduty) = (answer(&heard), note.incident.id, pagerduty.clone());
+    tokio::spawn(async move { pagerduty.reply(&incident, &text).await });
+    heard.map(Some)
+}
+
+fn hear(gate: &Gate, event: &Event, said: &Said, is_trimmed: bool) -> Result<Decided, Refusal> {
+    let checked = check(gate, event, is_trimmed).and_then(|user| Ok((user, said.subject()?)));
     match checked {
         Ok((user, (request, digest))) => {
             let word = Word {
@@ -113,11 +130,12 @@ pub fn take(gate: &Gate, signed: &Signed<'_>) -> Result<Option<Decided>, Refusal
             {
                 forget(gate, &event.id)?;
             }
-            heard.map(Some)
+            heard
         }
         Err(refusal) => {
             let agent = event
                 .agent
+                .as_ref()
                 .map(|agent| json!({"user": short(&agent.id), "type": short(&agent.kind)}));
             let words = json!({"account": agent, "decision": said.decision, "via": {"event": short(&event.id)}});
             let about = said.subject().map_or_else(|_| gate.id.clone(), |(request, _)| request);

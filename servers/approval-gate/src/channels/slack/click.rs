@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{NAME, Slack, blocks};
 use crate::channels::courier::notice_of;
-use crate::channels::word::{Word, refused};
+use crate::channels::word::{Word, answer, refused};
 use crate::deciding::Decided;
 use crate::gate::Gate;
 use crate::refusal::Refusal;
@@ -80,12 +80,8 @@ async fn decide(gate: &Gate, slack: &Slack, click: &Click) -> Option<String> {
     if let Some(subject) = subject(pressed) {
         wait_for_notice(gate, &subject.0).await;
     }
-    Some(
-        match tokio::task::block_in_place(|| hear(gate, slack, click, pressed, decision)) {
-            Ok(decided) => taken(&decided),
-            Err(refusal) => format!("This changed nothing: {refusal} ({}).", refusal.code),
-        },
-    )
+    let heard = tokio::task::block_in_place(|| hear(gate, slack, click, pressed, decision));
+    Some(answer(&heard))
 }
 
 fn hear(gate: &Gate, slack: &Slack, click: &Click, pressed: &Pressed, decision: Decision) -> Result<Decided, Refusal> {
@@ -175,19 +171,6 @@ fn subject(pressed: &Pressed) -> Option<(String, String)> {
     let (request, digest) = pressed.value.as_deref()?.split_once(' ')?;
     let (request, digest) = Word::subject(request, digest, blocks::DIGITS)?;
     Some((request.to_owned(), digest.to_owned()))
-}
-
-fn taken(decided: &Decided) -> String {
-    let what = match decided.decision {
-        Decision::Approve => "approval",
-        Decision::Reject => "rejection",
-    };
-    if decided.already {
-        format!("Your {what} was taken before; the request is {}.", decided.status)
-    } else {
-        let (have, need, status) = (decided.have, decided.need, decided.status);
-        format!("Your {what} was taken; the request is {status}, {have} of {need} have signed.")
-    }
 }
 
 fn via(click: &Click) -> Value {

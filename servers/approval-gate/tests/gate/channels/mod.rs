@@ -24,7 +24,7 @@ const SECRETS: [(&str, &str); 7] = [
     ("routing-key", "e93facc04764012d7bfb002500d5d1a6"),
     ("webhook-secret-0", WEBHOOK_SECRETS[0]),
     ("webhook-secret-1", WEBHOOK_SECRETS[1]),
-    ("other", "nothing-of-any-use"),
+    ("api-token", "y_NbAkKc66ryYTWUXYEu"),
 ];
 
 /// A gate with every channel, each towards the stand-in; `more` goes before `[channels.slack]` and into it.
@@ -49,6 +49,9 @@ pub fn configure(world: &World, vendors: &StandIn, channels: &str, slack: &str) 
         routing_key_file = "routing-key"
         webhook_secret_files = ["webhook-secret-0", "webhook-secret-1"]
         events_url = "{url}/v2/enqueue"
+        api_token_file = "api-token"
+        from = "countersign@example.com"
+        api_url = "{url}"
         [channels.teams]
         webhook_url_file = "teams-url"
         "#

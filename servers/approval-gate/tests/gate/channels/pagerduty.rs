@@ -66,9 +66,27 @@ async fn a_note_of_a_listed_person_rejects_and_the_incident_is_resolved() {
     assert_eq!(chat, json!({"decided": null}));
     assert_eq!(status(&gate, &request).await, "pending");
 
+    // Whoever decides is answered on the incident; whoever just talks is not.
+    let answers = "/incidents/PGR0VU2/notes";
+    let answered = |words: &'static str| move |body: &Value| body["note"]["content"].as_str().unwrap().contains(words);
+    let told = vendors.wait(answers, answered("(method_not_allowed)")).await;
+    assert!(
+        told["note"]["content"]
+            .as_str()
+            .unwrap()
+            .starts_with("Countersign: This changed nothing: ")
+    );
+    assert!(
+        vendors
+            .sent(answers)
+            .iter()
+            .all(|sent| sent.bearer == "Token token=y_NbAkKc66ryYTWUXYEu")
+    );
+
     // As a phone writes it.
     let no = note("ana", &format!("Reject {words}\n"), "event-no");
     assert_eq!(deliver(&gate, &no).await["decided"]["status"], "rejected");
+    vendors.wait(answers, answered("Your rejection was taken")).await;
     vendors
         .wait("/v2/enqueue", |body| {
             body["dedup_key"] == request.as_str() && body["event_action"] == "resolve"
