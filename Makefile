@@ -13,6 +13,7 @@ demo: deps
 test: deps
 	-./servers/postgres-readonly/tests/fetch-regression-suite
 	-./orchestrator/model/tests/stand_in/prepare >/dev/null &
+	-./servers/approval-gate/tests/vendors/prepare >/dev/null &
 	cargo test --locked --workspace --features executor/danger --test executor danger::
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace --no-fail-fast -- --skip crash::the_ --skip damaged_input::

@@ -180,3 +180,38 @@ fn pagerduty_api() -> String {
 }
 
 const MAX_MINUTES: u32 = 1_440;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    use super::*;
+
+    fn faults(text: &str) -> String {
+        toml_of(text).faults().join("; ")
+    }
+
+    fn toml_of(text: &str) -> ChannelsSection {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("channels.toml");
+        std::fs::write(&file, text).unwrap();
+        kit::config::load(&file).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_told_with_its_key() {
+        let slack = "[slack]\nbot_token_file = \"t\"\nteam = \"T1\"\nchannel = \"C1\"\n";
+        assert_eq!(faults(slack), "");
+        let named = slack.replace("\"C1\"", "\"#prod\"");
+        assert!(faults(&named).contains("`channels.slack.channel` is `#prod`"));
+        let plain = format!("{slack}api_url = \"http://slack.example\"\n");
+        assert!(faults(&plain).contains("`channels.slack.api_url`"));
+        let local = format!("{slack}api_url = \"http://127.0.0.1:1/api\"\n");
+        assert_eq!(faults(&local), "");
+        assert!(faults(&format!("escalate_min = 3\n{slack}")).contains("`channels.escalate_min` needs"));
+        assert!(faults(&format!("remind_min = [0]\n{slack}")).contains("0 minutes"));
+        let pagerduty = "[pagerduty]\nrouting_key_file = \"k\"\n";
+        assert_eq!(faults(pagerduty), "");
+        assert!(faults(&format!("{pagerduty}page = \"escalated\"\n")).contains("`channels.pagerduty.page`"));
+        assert!(faults(&format!("{pagerduty}from = \"a@b\"\n")).contains("go together"));
+    }
+}

@@ -207,5 +207,6 @@ fn time_until(due: Option<Timestamp>) -> Duration {
 }
 
 const MAX_SLEEP: Duration = Duration::from_secs(60);
-const MAX_WAIT_S: u64 = 300;
+/// Others wait behind what fails, so it is not long.
+const MAX_WAIT_S: u64 = 60;
 const MAX_PENDING: u32 = 500;

@@ -69,6 +69,11 @@ pub fn face(request: &Request, execution: Option<&Execution>) -> String {
 }
 
 impl Notice {
+    /// Whether the messages still say that people are waited for.
+    pub fn says_pending(&self) -> bool {
+        self.face.starts_with("pending")
+    }
+
     /// What is to be done next about this request; `None`: nothing was told of it yet.
     pub fn next(
         notice: Option<&Self>,

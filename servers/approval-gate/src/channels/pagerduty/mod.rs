@@ -133,7 +133,7 @@ impl Channel for PagerDuty {
             Step::Open if self.page == Page::Opened => self.trigger(card, &card.id, "warning").await?,
             // A second incident: one that was acknowledged would page nobody again.
             Step::Escalate => self.trigger(card, &escalation(card), "critical").await?,
-            Step::Show if !card.is_pending => {
+            Step::Show if notice.says_pending() && !card.is_pending => {
                 if self.page == Page::Opened {
                     self.resolve(&card.id).await?;
                 }

@@ -157,7 +157,12 @@ impl Channel for Slack {
             Step::Show => {
                 for post in &notice.posts {
                     let message = blocks::corrected(card, may_approve, post);
-                    self.call("chat.update", &self.bot_token, &message).await?;
+                    match self.call("chat.update", &self.bot_token, &message).await {
+                        Ok(_) => {}
+                        // The others are corrected all the same.
+                        Err(Undelivered::Never(why)) => tracing::warn!(channel = NAME, why, "a message stays as it is"),
+                        Err(later) => return Err(later),
+                    }
                 }
                 Ok(Vec::new())
             }

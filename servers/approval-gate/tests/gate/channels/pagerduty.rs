@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::stand_in::{StandIn, WEBHOOK, deliver, hmac, note};
-use super::{WEBHOOK_SECRETS, ask, configure, leaked, refused, status};
-use crate::world::{World, account, plan};
+use super::{WEBHOOK_SECRETS, ask, configure, leaked, let_attested_count, refused, status};
+use crate::world::{World, account, plan, plan_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_note_of_a_listed_person_rejects_and_the_incident_is_resolved() {
@@ -151,4 +151,35 @@ async fn what_pagerduty_did_not_sign_is_not_looked_at() {
         .send(WEBHOOK, &[("x-pagerduty-signature", format!("v1={right}"))], &body)
         .await;
     assert_eq!(answer.json::<Value>().await.unwrap()["decided"]["status"], "rejected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_by_note_counts_where_policy_and_floor_say_so() {
+    let (world, vendors) = (World::new(), StandIn::start().await);
+    let policy = let_attested_count(&world);
+    configure(&world, &vendors, "", "");
+    let gate = world.start().await;
+    let plan = plan_with(|context| context.policy_digest = policy.digest());
+    let request = ask(&gate, &plan).await;
+    let words = format!("approve {request} {}", &plan.digest().hex()[..8]);
+    let paged = vendors
+        .wait("/v2/enqueue", |body| body["dedup_key"] == request.as_str())
+        .await;
+    assert!(
+        paged["payload"]["custom_details"]["To answer here"]
+            .as_str()
+            .unwrap()
+            .contains(&words)
+    );
+    for (who, code) in [("bot", "agent_approves"), ("orchestrator-1", "requester_approves")] {
+        assert_eq!(
+            deliver(&gate, &note(who, &words, &format!("event-{who}"))).await["code"],
+            code
+        );
+    }
+    let decided = deliver(&gate, &note("ben", &words, "event-1")).await;
+    assert_eq!(
+        (&decided["decided"]["status"], &decided["decided"]["approver"]),
+        (&json!("approved"), &json!("ben"))
+    );
 }

@@ -374,6 +374,27 @@ async fn an_approval_counts_only_where_policy_and_floor_say_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_not_there_keeps_the_gate_shut() {
+    let (world, vendors) = (World::new(), StandIn::start().await);
+    configure(&world, &vendors, "", "");
+    for (name, key) in [
+        ("bot-token", "slack.bot_token_file"),
+        ("webhook-secret-1", "pagerduty.webhook_secret_files"),
+    ] {
+        let secret = std::fs::read(world.path(name)).unwrap();
+        for unusable in ["", "short", "xoxb-two\nlines-of-a-secret"] {
+            std::fs::write(world.path(name), unusable).unwrap();
+            let said = world.refused_start().await;
+            assert!(
+                said.contains(&format!("`channels.{key}`")) && !said.contains("xoxb"),
+                "{said}"
+            );
+        }
+        std::fs::write(world.path(name), secret).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slack_that_is_down_holds_up_nothing() {
     let (world, vendors) = (World::new(), StandIn::start().await);
     configure(&world, &vendors, "", "");
