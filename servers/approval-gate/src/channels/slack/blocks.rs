@@ -162,3 +162,19 @@ fn section(elements: Vec<Value>) -> Value {
 fn plain(text: &str) -> Value {
     json!({"type": "text", "text": text})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_fallback_text_is_markup() {
+        let text = "<!channel> <@U1> <https://evil.example|a> &lt;";
+        let escaped = escape(text);
+        assert!(!escaped.contains(['<', '>']), "{escaped}");
+        assert_eq!(
+            escaped.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"),
+            text
+        );
+    }
+}

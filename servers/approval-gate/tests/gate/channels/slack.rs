@@ -333,20 +333,40 @@ async fn who_is_not_listed_decides_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_counts_only_where_policy_and_floor_say_so() {
-    let (world, vendors) = (World::new(), StandIn::start().await);
-    configure(&world, &vendors, "", "");
-    let gate = world.start().await;
-    let request = ask(&gate, &plan()).await;
-    let (message, _) = vendors.posted(&request).await;
-    // There is no such button, but whoever has the secret can say that there was.
-    press(&gate, &vendors.click("ana", "approve", &message, 0)).await;
-    assert!(vendors.told(0).await.ends_with("(method_not_allowed)."));
-    assert_eq!(status(&gate, &request).await, "pending");
-    gate.kill().await;
-    assert_eq!(
-        refused(&world),
-        [("method_not_allowed".to_owned(), slack_account("ana"))]
-    );
+    // Without the policy's word, and without the floor's.
+    for policy_names_it in [false, true] {
+        let (world, vendors) = (World::new(), StandIn::start().await);
+        let policy = policy_names_it.then(|| let_attested_count(&world));
+        configure(&world, &vendors, "", "");
+        let config = std::fs::read_to_string(world.path("gate.toml")).unwrap();
+        let attested = if policy_names_it {
+            "attested = false"
+        } else {
+            "attested = true"
+        };
+        let config = config
+            .replace("attested = true\n", "")
+            .replace("[floor]\n", &format!("[floor]\n{attested}\n"));
+        std::fs::write(world.path("gate.toml"), config).unwrap();
+        let gate = world.start().await;
+        let plan = plan_with(|context| {
+            if let Some(policy) = &policy {
+                context.policy_digest = policy.digest();
+            }
+        });
+        let request = ask(&gate, &plan).await;
+        let (message, _) = vendors.posted(&request).await;
+        assert!(button(&message, "approve").is_none());
+        // There is no such button, but whoever has the secret can say that there was.
+        press(&gate, &vendors.click("ana", "approve", &message, 0)).await;
+        assert!(vendors.told(0).await.ends_with("(method_not_allowed)."));
+        assert_eq!(status(&gate, &request).await, "pending");
+        gate.kill().await;
+        assert_eq!(
+            refused(&world),
+            [("method_not_allowed".to_owned(), slack_account("ana"))]
+        );
+    }
 
     let (world, vendors) = (World::new(), StandIn::start().await);
     let policy = let_attested_count(&world);
