@@ -53,7 +53,7 @@ async fn the_vendors_own_packages_take_what_is_sent_and_sign_what_is_taken() {
         context.policy_digest = policy.digest();
         context.incident = "*_~`<@U0ANA>&\u{202e}".repeat(100);
     });
-    let mut late = plan_within(62);
+    let mut late = plan_within(66);
     late = plan_with(|context| {
         context.policy_digest = policy.digest();
         context.incident = "inc-late".into();
