@@ -493,7 +493,7 @@ fn number(variable: &str, default: u64) -> u64 {
 #[tokio::test]
 async fn whatever_the_model_does_the_plan_is_the_catalogs_on_evidence_or_a_person_takes_over() {
     let first = number("COUNTERSIGN_HOSTILE_FROM", 0);
-    let runs = number("COUNTERSIGN_HOSTILE_RUNS", 300);
+    let runs = number("COUNTERSIGN_HOSTILE_RUNS", 150);
     let catalog = Arc::new(Catalog::shipped().unwrap());
     let (mut by_rules, mut by_model, mut handed_over) = (0, 0, 0);
     let (mut costliest, mut longest) = ((Duration::ZERO, 0), (Duration::ZERO, 0));

@@ -17,7 +17,7 @@ fn every_shipped_runbook_makes_a_permitted_plan() {
         let approvers = if plan.document().risk == Risk::High { 2 } else { 1 };
         let obligations = Obligations {
             approvers,
-            methods: vec!["ssh".into()],
+            methods: vec!["passkey".into(), "ssh".into()],
             approve_within_s: 900,
             execute_within_s: 1_800,
             groups: Vec::new(),

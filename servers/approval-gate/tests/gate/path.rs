@@ -235,7 +235,10 @@ async fn the_page_shows_what_will_be_done_and_runs_nothing() {
     ] {
         assert!(html.contains(&part), "the page lacks {part:?}");
     }
-    assert!(!html.contains("<script") && !html.contains('\u{202e}') && !html.contains("<form"));
+    // Our own script file and nothing else; nobody is signed in, so there is no form.
+    assert_eq!(html.matches("<script").count(), 1);
+    assert!(html.contains("<script src=\"/requests/script.js\" defer></script>"));
+    assert!(!html.contains('\u{202e}') && !html.contains("<form"));
 
     let queue = gate.get("/requests").await.text().await.unwrap();
     assert!(queue.contains(&request) && queue.contains("pending"));
