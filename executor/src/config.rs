@@ -144,6 +144,7 @@ impl Config {
         let mut floor = root.optional_section("floor", faults);
         let people = floor.number("approvers", faults).unwrap_or(1);
         let hardware = floor.number("hardware", faults).unwrap_or(0);
+        let ssh = floor.number("ssh", faults).unwrap_or(0);
         let attested = floor.flag("attested", faults).unwrap_or(false);
         floor.end(faults);
         if people == 0 {
@@ -181,6 +182,7 @@ impl Config {
             floor: Floor {
                 approvers: people,
                 hardware,
+                ssh,
                 attested,
             },
             catalog_dir,

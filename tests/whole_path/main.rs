@@ -14,4 +14,5 @@ mod fault;
 mod keys;
 mod recorded;
 mod suite;
+mod token_matrix;
 mod trial;

@@ -191,6 +191,7 @@ impl Gate {
             policy_digest: document.policy_digest,
             need: obligations.approvers.max(self.floor.approvers),
             need_hardware: self.floor.hardware,
+            need_ssh: self.floor.ssh,
             groups: obligations.groups.clone(),
             methods: obligations.methods.clone(),
             opened_at: now,

@@ -83,6 +83,9 @@ pub struct FloorSection {
     /// People with a hardware key among them, at least.
     #[serde(default)]
     pub hardware: u32,
+    /// People who sign with an SSH key on a machine of their own, at least: what no page of a gate can get.
+    #[serde(default)]
+    pub ssh: u32,
     /// Whether an approval from Slack or PagerDuty counts, which only the gate vouches for. A rejection always does.
     #[serde(default)]
     pub attested: bool,
@@ -265,6 +268,7 @@ impl Default for FloorSection {
         Self {
             approvers: one(),
             hardware: 0,
+            ssh: 0,
             attested: false,
         }
     }

@@ -92,9 +92,18 @@ impl Gate {
         if let Err(refusal) = &taken
             && refusal.code != "unknown_request"
         {
-            let data = json!({"code": refusal.code, "message": refusal.message, "approver": approver});
-            self.store
-                .change(|change| change.note("decision_refused", request, data))?;
+            // Whoever proves nothing must not fill the journal: that stops everybody's decisions.
+            let is_stranger = matches!(
+                refusal.code,
+                "unknown_key" | "bad_signature" | "malformed_signature" | "malformed_statement" | "no_account"
+            );
+            if !is_stranger || self.channels.strangers.may_note(now) {
+                let approver = approver.map(|approver| crate::text::excerpt(approver, 128));
+                let message = crate::text::excerpt(&refusal.message, 512);
+                let data = json!({"code": refusal.code, "message": message, "approver": approver});
+                self.store
+                    .change(|change| change.note("decision_refused", request, data))?;
+            }
         }
         self.windows.notify_waiters();
         taken
@@ -121,11 +130,17 @@ impl Gate {
             .to_json()
             .map_err(|error| Refusal::because("internal", &error))?;
         let groups = self.groups_of(&approver);
+        if let Given::Proof(Proof::Passkey(assertion)) = given {
+            self.note_clone(&approver, assertion)?;
+        }
         let request = self.store.change(|change| {
             // Read again inside the transaction: another signature may have come in between.
             let request = find_request(change, &request.terms.id)?;
             check_open(&request, &approver, decision)?;
-            if let Given::Proof(Proof::Passkey(assertion)) = given {
+            // Whoever has a copy must not be able to take the no away from the owner.
+            if let Given::Proof(Proof::Passkey(assertion)) = given
+                && decision == Decision::Approve
+            {
                 count_up(change, &approver, assertion)?;
             }
             let signed = Signed {
@@ -207,6 +222,21 @@ impl Gate {
         .into())
     }
 
+    /// Journals that a passkey exists twice, whatever is refused for it.
+    ///
+    /// # Errors
+    /// When it cannot be journalled.
+    pub fn note_clone(&self, approver: &str, assertion: &Assertion) -> Result<(), Refusal> {
+        let seen = self.store.view(|rows| rows.mark(&count_mark(assertion)))?.unwrap_or(0);
+        let found = assertion.sign_count();
+        if !went_back(seen, found) {
+            return Ok(());
+        }
+        let data = json!({"approver": approver, "key_id": assertion.key_id(), "found": found, "seen": seen});
+        self.store
+            .change(|change| change.note("passkey_cloned", &self.id, data))
+    }
+
     fn groups_of(&self, approver: &str) -> Vec<String> {
         let approvers = self.approvers();
         approvers
@@ -231,12 +261,20 @@ impl Gate {
     }
 }
 
+fn count_mark(assertion: &Assertion) -> String {
+    format!("sign_count {}", assertion.key_id())
+}
+
+fn went_back(seen: u32, found: u32) -> bool {
+    (seen, found) != (0, 0) && found <= seen
+}
+
 /// A passkey that counts must count up; one that went back exists twice.
 pub fn count_up(change: &Change<'_, '_>, approver: &str, assertion: &Assertion) -> Result<(), Refusal> {
-    let mark = format!("sign_count {}", assertion.key_id());
+    let mark = count_mark(assertion);
     let seen: u32 = change.mark(&mark)?.unwrap_or(0);
     let found = assertion.sign_count();
-    if (seen, found) != (0, 0) && found <= seen {
+    if went_back(seen, found) {
         return Err(approval::Refusal::SignCountWentBack {
             approver: approver.to_owned(),
             found,

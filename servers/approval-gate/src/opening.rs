@@ -64,6 +64,7 @@ pub fn open(config: &Config, stop: CancellationToken) -> anyhow::Result<Gate> {
         floor: Floor {
             approvers: config.floor.approvers,
             hardware: config.floor.hardware,
+            ssh: config.floor.ssh,
             attested: config.floor.attested,
         },
         key,

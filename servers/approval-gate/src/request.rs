@@ -45,6 +45,9 @@ pub struct Terms {
     pub need: u32,
     /// How many of them with a hardware key.
     pub need_hardware: u32,
+    /// How many of them with an SSH key.
+    #[serde(default)]
+    pub need_ssh: u32,
     /// Groups of which each must be represented, by different people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
@@ -296,8 +299,10 @@ impl RequestEvent {
 // Counts people: `apply` lets no person sign twice.
 fn is_quorum(approvals: &[Signed], terms: &Terms) -> bool {
     let with_hardware = approvals.iter().filter(|signed| signed.hardware).count();
+    let with_ssh = approvals.iter().filter(|signed| signed.method == Method::Ssh).count();
     approvals.len() >= terms.need as usize
         && with_hardware >= terms.need_hardware as usize
+        && with_ssh >= terms.need_ssh as usize
         && missing_groups(approvals, terms).is_empty()
 }
 
@@ -339,6 +344,7 @@ pub mod tests {
             policy_digest: Digest::of(b"policy"),
             need,
             need_hardware: 0,
+            need_ssh: 0,
             groups: Vec::new(),
             methods: vec!["ssh".into()],
             opened_at: Timestamp::from_unix(1_000),

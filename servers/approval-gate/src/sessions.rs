@@ -69,9 +69,8 @@ impl Sessions {
         mac.finalize().into_bytes().into()
     }
 
-    /// Takes a question that was asked here, not long ago, and not answered yet.
-    fn take(&self, question: &str, now: Timestamp) -> Result<(), Refusal> {
-        let stale = || Refusal::new("sign_in_stale", "this page is too old").hint("load the page again");
+    /// Until when a question may be answered that was asked here, not long ago.
+    fn check(&self, question: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
         let (body, mac) = question.rsplit_once('.').ok_or_else(stale)?;
         let is_ours = hex::decode(mac).is_ok_and(|mac| {
             Hmac::<Sha256>::new_from_slice(&self.secret).is_ok_and(|mut own| {
@@ -81,10 +80,15 @@ impl Sessions {
         });
         let until = body.split('.').next().and_then(|until| until.parse().ok());
         let until = until.map(Timestamp::from_unix).filter(|until| is_ours && now < *until);
-        let until = until.ok_or_else(stale)?;
+        until.ok_or_else(stale)
+    }
+
+    /// Marks a question as answered, once. Only good answers get here, so strangers cannot fill the memory.
+    fn take(&self, question: &str, now: Timestamp) -> Result<(), Refusal> {
+        let until = self.check(question, now)?;
         let mut state = self.state();
         state.answered.retain(|_, until| now < *until);
-        match state.answered.insert(body.to_owned(), until) {
+        match state.answered.insert(question.to_owned(), until) {
             None => Ok(()),
             Some(_) => Err(stale()),
         }
@@ -137,7 +141,7 @@ impl Gate {
     /// When no listed person has such a passkey now, or it did not answer this very question.
     pub fn sign_in(&self, question: &str, answer: &Answer) -> Result<String, Refusal> {
         let now = self.now();
-        self.sessions.take(question, now)?;
+        self.sessions.check(question, now)?;
         let approvers = self.approvers();
         let passkeys = approvers.people().iter().flat_map(|person| {
             let keys = approvers.keys_of(&person.id, now).into_iter();
@@ -158,6 +162,8 @@ impl Gate {
         if !presence.is_touched() || !presence.is_verified() {
             return Err(Refusal::new("pin_missing", "the passkey did not verify who was there"));
         }
+        self.sessions.take(question, now)?;
+        self.note_clone(&person, &assertion)?;
         self.store.change(|change| {
             crate::deciding::count_up(change, &person, &assertion)?;
             let data = json!({"approver": person, "key_id": passkey.fingerprint()});
@@ -200,6 +206,10 @@ impl Answer {
         Assertion::new(passkey, &self.client_data, &self.authenticator_data, &self.signature)
             .map_err(|error| Refusal::because("malformed_signature", &error))
     }
+}
+
+fn stale() -> Refusal {
+    Refusal::new("sign_in_stale", "this page is too old").hint("load the page again")
 }
 
 const SIGN_IN_TYPE: &str = "application/vnd.countersign.sign-in.v1+json";

@@ -446,6 +446,12 @@ fn signatures(view: &RequestView) -> Part {
             format!("{} of them, at least", view.need_hardware),
         ));
     }
+    if view.need_ssh > 0 {
+        lines.push((
+            "with SSH keys, not on this page".to_owned(),
+            format!("{} of them, at least", view.need_ssh),
+        ));
+    }
     if !view.groups.is_empty() {
         lines.push((
             "one each, different people".to_owned(),

@@ -81,6 +81,9 @@ pub struct RequestView {
     pub methods: Vec<String>,
     /// How many of them must sign with a hardware key.
     pub need_hardware: u32,
+    /// How many of them must sign with an SSH key.
+    #[serde(default)]
+    pub need_ssh: u32,
     /// Groups of which each must be represented, by different people.
     #[serde(default)]
     pub groups: Vec<String>,
@@ -183,6 +186,7 @@ impl RequestView {
             preflight: terms.preflight.map(|kept| rows.json_content(kept)).transpose()?,
             methods: terms.methods.clone(),
             need_hardware: terms.need_hardware,
+            need_ssh: terms.need_ssh,
             groups: terms.groups.clone(),
             approvals: request.approvals.iter().map(SignatureView::of).collect(),
             rejected: request.rejection().map(SignatureView::of),

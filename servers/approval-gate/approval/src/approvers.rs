@@ -155,6 +155,7 @@ impl ApproversDocument {
         let mut ids = BTreeSet::new();
         let mut keys = BTreeMap::new();
         let mut accounts = BTreeSet::new();
+        let mut credentials = BTreeSet::new();
         for person in &self.people {
             check_id("a person's id", &person.id).map_err(malformed)?;
             check_text("a person's name", &person.name, 128).map_err(malformed)?;
@@ -173,6 +174,15 @@ impl ApproversDocument {
             }
             for key in &person.keys {
                 let (fingerprint, listed) = key.check(person)?;
+                // A browser knows a passkey by its credential alone.
+                if let ApproverKey::Passkey(passkey) = &listed.public_key
+                    && !credentials.insert(passkey.credential().to_vec())
+                {
+                    return Err(malformed(format!(
+                        "a passkey of `{}` has another one's credential",
+                        person.id
+                    )));
+                }
                 // One key for two people would let one of them be counted as both.
                 if let Some(other) = keys.insert(fingerprint.clone(), listed) {
                     return Err(malformed(format!(

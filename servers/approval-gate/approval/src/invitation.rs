@@ -1,7 +1,8 @@
 //! Invitations: an administrator's signed word that one person may make a passkey for one gate's pages.
 //!
 //! What is made so counts for nothing yet: it becomes a key of that person when the administrator signs the next list with
-//! it. A gate that lies about who came can therefore not add an approver.
+//! it. The gate's pages show the person the fingerprint, so a gate that has been taken over could show its own: where that
+//! matters, people sign with SSH keys (`Floor::ssh`).
 
 use runbooks::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};

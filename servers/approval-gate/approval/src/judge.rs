@@ -78,7 +78,7 @@ pub(crate) fn judge(subject: &Subject<'_>, token: &Token, expect: &Expectations<
         check_windows(vote.statement(), subject)?;
         check_window(expect.now, vote.statement().not_before, vote.statement().execute_by)?;
     }
-    let approvers = quorum::count(&votes, need, expect.floor.hardware)?;
+    let approvers = quorum::count(&votes, need, expect.floor)?;
     quorum::represent(&approvers, subject.groups, expect.approvers)?;
     let statements = || votes.iter().map(Vote::statement);
     Ok(Verdict {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     approvers::{Approvers, Person},
     refusal::Refusal,
+    statement::Method,
     vote::Vote,
 };
 
@@ -20,6 +21,10 @@ pub struct Floor {
     /// How many of them with a hardware key.
     #[serde(default)]
     pub hardware: u32,
+    /// How many of them with an SSH key, on a machine of their own. The gate's pages ask for passkeys, so a gate that lies
+    /// could show one thing and ask for another; these it cannot get.
+    #[serde(default)]
+    pub ssh: u32,
     /// Whether an approval counts that nobody but the gate vouches for.
     #[serde(default)]
     pub attested: bool,
@@ -34,23 +39,27 @@ pub(crate) fn required(policy: u32, floor: &Floor) -> Result<u32, Refusal> {
 }
 
 /// Counts the people behind approvals and returns their ids, sorted.
-pub(crate) fn count(votes: &[Vote], need: u32, need_hardware: u32) -> Result<Vec<String>, Refusal> {
+pub(crate) fn count(votes: &[Vote], need: u32, floor: &Floor) -> Result<Vec<String>, Refusal> {
     let people: BTreeSet<&str> = votes.iter().map(|vote| vote.statement().approver.as_str()).collect();
-    let with_hardware: BTreeSet<&str> = votes
-        .iter()
-        .filter(|vote| vote.is_hardware())
-        .map(|vote| vote.statement().approver.as_str())
-        .collect();
+    let those = |counts: &dyn Fn(&Vote) -> bool| {
+        let votes = votes.iter().filter(|vote| counts(vote));
+        let people: BTreeSet<&str> = votes.map(|vote| vote.statement().approver.as_str()).collect();
+        as_count(people.len())
+    };
     let have = as_count(people.len());
     if have < need {
         return Err(Refusal::NotEnoughApprovers { have, need });
     }
-    let have = as_count(with_hardware.len());
-    if have < need_hardware {
+    let have = those(&Vote::is_hardware);
+    if have < floor.hardware {
         return Err(Refusal::NotEnoughHardware {
             have,
-            need: need_hardware,
+            need: floor.hardware,
         });
+    }
+    let have = those(&|vote| vote.statement().method == Method::Ssh);
+    if have < floor.ssh {
+        return Err(Refusal::NotEnoughSsh { have, need: floor.ssh });
     }
     Ok(people.into_iter().map(str::to_owned).collect())
 }
@@ -141,6 +150,7 @@ mod tests {
         Floor {
             approvers,
             hardware: 0,
+            ssh: 0,
             attested: false,
         }
     }
@@ -180,6 +190,6 @@ mod tests {
 
     #[test]
     fn nobody_is_nobody() {
-        assert_eq!(count(&[], 1, 0).unwrap_err().code(), "not_enough_approvers");
+        assert_eq!(count(&[], 1, &floor(1)).unwrap_err().code(), "not_enough_approvers");
     }
 }

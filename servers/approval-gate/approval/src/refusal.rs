@@ -86,6 +86,8 @@ pub enum Refusal {
     NotEnoughApprovers { have: u32, need: u32 },
     #[error("{have} of {need} people approved with a hardware key")]
     NotEnoughHardware { have: u32, need: u32 },
+    #[error("{have} of {need} people approved with an SSH key of their own")]
+    NotEnoughSsh { have: u32, need: u32 },
     #[error("nobody who approved stands for {}", .groups.join(", "))]
     GroupMissing { groups: Vec<String> },
     /// No number of signatures could ever be enough.
@@ -130,6 +132,7 @@ impl Refusal {
             Self::NoQuorum => "no_quorum",
             Self::NotEnoughApprovers { .. } => "not_enough_approvers",
             Self::NotEnoughHardware { .. } => "not_enough_hardware",
+            Self::NotEnoughSsh { .. } => "not_enough_ssh",
             Self::GroupMissing { .. } => "group_missing",
             Self::NobodyInGroup { .. } => "nobody_in_group",
             Self::ClockSkew { .. } => "clock_skew",

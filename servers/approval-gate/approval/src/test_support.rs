@@ -59,6 +59,7 @@ impl Scene {
             floor: Floor {
                 approvers: 1,
                 hardware: 0,
+                ssh: 0,
                 attested: false,
             },
             need: 1,

@@ -114,7 +114,15 @@ impl Vote {
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         let (payload, proof) = envelope.open(STATEMENT_TYPE)?;
-        if Statement::parse(&payload)?.method.is_attested() {
+        let statement = Statement::parse(&payload)?;
+        // A list that names the gate's key as a person's would let the gate sign for them.
+        if !statement.method.is_attested() && statement.key_id == gate_key.fingerprint() {
+            return Err(Refusal::UnknownKey {
+                approver: statement.approver,
+                key_id: statement.key_id,
+            });
+        }
+        if statement.method.is_attested() {
             Self::attested(&payload, &proof, approvers, gate_key)
         } else {
             Self::check(&payload, &proof, approvers, now)

@@ -135,9 +135,11 @@ impl Alice {
     }
 
     fn verify(&self, permitted: PermittedPlan, token: &Token) -> Result<ApprovedPlan, Refusal> {
+        let gate = GateKey::generate().unwrap();
         let floor = Floor {
             approvers: 1,
             hardware: 0,
+            ssh: 0,
             attested: false,
         };
         let expect = Expectations {
@@ -145,7 +147,7 @@ impl Alice {
             audience: "executor-1",
             now: at(1000),
             floor: &floor,
-            gate_key: self.key.public_key(),
+            gate_key: gate.public_key(),
             approvers: &self.approvers,
             action: Action::Execute,
         };

@@ -47,9 +47,12 @@ pub struct ProposeArgs {
     /// Adds an agent, whose signatures are then known for what they are: ID=PUBLIC_KEY_FILE
     #[arg(long, value_name = "ID=FILE", value_parser = parse_addition)]
     add_agent: Vec<(String, PathBuf)>,
-    /// Adds the passkeys that a person registered at the gate; compare the fingerprint with what they see
-    #[arg(long, value_name = "ID", requires = "gate")]
-    add_registered: Vec<String>,
+    /// Adds a passkey that a person registered at the gate: ID=SHA256:…, the fingerprint as they see it
+    #[arg(long, value_name = "ID=FINGERPRINT", requires = "gate", value_parser = parse_pair)]
+    add_registered: Vec<(String, String)>,
+    /// The registered passkeys cannot leave their devices, as you have made sure: they count as hardware
+    #[arg(long)]
+    hardware: bool,
     /// The gate, as in https://gate.example.com
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_GATE")]
     gate: Option<String>,
@@ -138,31 +141,12 @@ async fn propose(args: ProposeArgs) -> Result<(), CliError> {
     for (id, file) in &args.add_agent {
         add_key(&mut list, id, true, read_key(file, from, until)?)?;
     }
-    for id in &args.add_registered {
+    for (id, fingerprint) in &args.add_registered {
         let url = args.gate.clone().unwrap_or_default();
         let registered = GateClient::new(&GateUrl { url })?.registered(id).await?;
-        // Those that an earlier list holds already are there again.
-        let is_new = |one: &&Registered| {
-            !list
-                .people
-                .iter()
-                .flat_map(|person| &person.keys)
-                .any(|key| key.public_key == one.public_key)
-        };
-        let new: Vec<Registered> = registered.iter().filter(is_new).cloned().collect();
-        if new.is_empty() {
-            return Err(CliError::Usage(format!(
-                "`{id}` has registered no passkey that is not listed"
-            )));
-        }
-        for one in new {
-            println!(
-                "{id}: passkey {} of {}: is it what {id} sees?",
-                visible(&one.key_id),
-                one.at
-            );
-            add_key(&mut list, id, false, registered_key(&one, from, until)?)?;
-        }
+        let one = registered.iter().find(|one| one.key_id == *fingerprint);
+        let one = one.ok_or_else(|| CliError::Usage(format!("`{id}` has registered no passkey `{fingerprint}`")))?;
+        add_key(&mut list, id, false, registered_key(one, args.hardware, from, until)?)?;
     }
     for (id, group) in args.add_group {
         find(&mut list, &id)?.groups.push(group);
@@ -200,7 +184,12 @@ fn add_key(list: &mut ApproversDocument, id: &str, agent: bool, key: Key) -> Res
 }
 
 /// What the gate says of a passkey is taken only as far as the line itself bears it out.
-fn registered_key(one: &Registered, valid_from: Timestamp, valid_until: Timestamp) -> Result<Key, CliError> {
+fn registered_key(
+    one: &Registered,
+    hardware: bool,
+    valid_from: Timestamp,
+    valid_until: Timestamp,
+) -> Result<Key, CliError> {
     let passkey: Passkey = one
         .public_key
         .parse()
@@ -210,11 +199,17 @@ fn registered_key(one: &Registered, valid_from: Timestamp, valid_until: Timestam
             "the gate shows a passkey under another fingerprint".to_owned(),
         ));
     }
+    if hardware && one.synced {
+        return Err(CliError::Usage(format!(
+            "`{}` is synced between devices: it is no hardware key",
+            one.key_id
+        )));
+    }
     Ok(Key {
         public_key: passkey.to_string(),
         valid_from,
         valid_until,
-        hardware: !one.synced,
+        hardware,
     })
 }
 
@@ -237,9 +232,14 @@ fn sign(args: &SignArgs) -> Result<(), CliError> {
         for key in &person.keys {
             let parsed = ApproverKey::parse(&key.public_key).map_err(CliError::Usage)?;
             println!(
-                "  {} {} from {} until {}",
+                "  {} {}{}{} from {} until {}",
                 parsed.method().name(),
                 parsed.fingerprint(),
+                if key.hardware { ", hardware" } else { "" },
+                match &parsed {
+                    ApproverKey::Passkey(passkey) => format!(", at {}", passkey.origin()),
+                    ApproverKey::Ssh(_) => String::new(),
+                },
                 key.valid_from,
                 key.valid_until
             );

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use approval::{ApproverKey, Decision, Envelope, FREEZE_TYPE, FreezeState, Passkey, Proof};
 use axum::Form;
 use axum::Router;
-use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -93,12 +93,18 @@ async fn queue(State(gate): State<Arc<Gate>>, Visitor(reader): Visitor) -> Page 
     Page { reader, drawn }
 }
 
-async fn request(State(gate): State<Arc<Gate>>, Visitor(reader): Visitor, Path(id): Path<String>) -> Page {
+async fn request(
+    State(gate): State<Arc<Gate>>,
+    Visitor(reader): Visitor,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Page {
+    let wants_to_stop = query.as_deref() == Some("stop");
     let drawn = blocking(|| {
         let view = gate.request(&id)?;
         let executed = view.summary.execution_id.as_deref();
         let executed = executed.map(|id| gate.execution(id)).transpose()?;
-        let standpoint = standpoint(&gate, &reader, &view)?;
+        let standpoint = standpoint(&gate, &reader, &view, wants_to_stop)?;
         request_page(&reader, &view, executed.as_ref(), &standpoint)
             .map_err(|error| Refusal::because("internal", &error))
     });
@@ -106,16 +112,15 @@ async fn request(State(gate): State<Arc<Gate>>, Visitor(reader): Visitor, Path(i
 }
 
 /// What the reader can do about a request: the statements that the gate would take from them.
-fn standpoint(gate: &Gate, reader: &Reader, view: &RequestView) -> Result<Standpoint, Refusal> {
+fn standpoint(gate: &Gate, reader: &Reader, view: &RequestView, wants_to_stop: bool) -> Result<Standpoint, Refusal> {
     let Some(session) = &reader.session else {
         return Ok(Standpoint::SignedOut);
     };
     let passkey = passkey_of(gate, session)?;
-    if let Some(signed) = view.approvals.iter().find(|signed| signed.approver == session.person)
-        && view.summary.status == "pending"
-    {
-        let message = format!("You approved this at {}. Others have not yet.", signed.at);
-        return Ok(Standpoint::Cannot(message));
+    let said = view.approvals.iter().find(|signed| signed.approver == session.person);
+    let is_pending = view.summary.status == "pending";
+    if !is_pending && !wants_to_stop {
+        return Ok(Standpoint::MayStop);
     }
     let statement = |decision| gate.statement(&view.summary.id, Some(&session.person), &session.key_id, decision);
     let reject = match statement(Decision::Reject) {
@@ -125,7 +130,10 @@ fn standpoint(gate: &Gate, reader: &Reader, view: &RequestView) -> Result<Standp
     Ok(Standpoint::Can(CanDecide {
         session: session.clone(),
         credential: passkey.credential().to_vec(),
-        approve: statement(Decision::Approve).ok(),
+        approve: statement(Decision::Approve)
+            .ok()
+            .filter(|_| said.is_none() && is_pending),
+        said: said.map(|signed| format!("You approved this at {}.", signed.at)),
         reject,
         shown_at: gate.now().unix(),
     }))
@@ -281,7 +289,12 @@ async fn ask_freeze(State(gate): State<Arc<Gate>>, Visitor(reader): Visitor, For
     let drawn = blocking(|| {
         let session = signed_in(&reader, &form.csrf)?;
         let passkey = passkey_of(&gate, session)?;
-        let said = gate.freeze_to_sign(form.state, form.reason.trim(), &session.person, &session.key_id)?;
+        // One line, and no longer than a statement may hold.
+        let mut reason = form.reason.split_whitespace().collect::<Vec<_>>().join(" ");
+        while reason.len() > MAX_REASON_BYTES {
+            reason.pop();
+        }
+        let said = gate.freeze_to_sign(form.state, &reason, &session.person, &session.key_id)?;
         let malformed = |error: approval::FreezeError| Refusal::because(error.code(), &error);
         let (payload, message) = (
             said.bytes().map_err(malformed)?,
@@ -438,6 +451,7 @@ fn guarded(kind: &'static str, status: StatusCode, body: String) -> Response {
 
 /// Bound to this host and to TLS by its very name.
 const COOKIE: &str = "__Host-countersign";
+const MAX_REASON_BYTES: usize = 512;
 const MAX_REVIEW_S: i64 = 86_400;
 const MAX_PARTS: usize = 8;
 const MAX_PART_CHARS: usize = 80;

@@ -14,8 +14,17 @@ pub enum Standpoint {
     SignedOut,
     /// Sign: a yes, a no, or only one of them.
     Can(CanDecide),
+    /// Say no, on a page that does not load itself again.
+    MayStop,
     /// Nothing, and why.
     Cannot(String),
+}
+
+impl Standpoint {
+    /// Whether somebody is filling in a form, which must not be taken away from under their hands.
+    pub fn is_writing(&self) -> bool {
+        matches!(self, Self::Can(_))
+    }
 }
 
 /// The exact bytes that the reader's passkey would sign.
@@ -25,6 +34,8 @@ pub struct CanDecide {
     pub session: Session,
     /// The passkey's credential id.
     pub credential: Vec<u8>,
+    /// What they have said already.
+    pub said: Option<String>,
     /// To approve; none where only a no is left.
     pub approve: Option<Vec<u8>>,
     /// To reject.
@@ -48,7 +59,16 @@ pub fn decide(html: &mut Html, reader: &Reader, view: &RequestView, standpoint: 
                 "Passkeys work only where this gate has a host name and TLS (`gate.public_url`). Sign with an SSH key.",
             ),
             Standpoint::Cannot(why) => html.leaf("p", why),
+            Standpoint::MayStop => html.tag("p", |html| {
+                let path = format!("/requests/{}?stop", view.summary.id);
+                html.tag_with("a", &[("href", &path), ("class", "button stop")], |html| {
+                    html.text("Stop it …")
+                });
+            }),
             Standpoint::Can(can) => {
+                if let Some(said) = &can.said {
+                    html.leaf("p", said);
+                }
                 if let Some(message) = &can.approve {
                     html.leaf(
                         "p",

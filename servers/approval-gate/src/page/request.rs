@@ -1,5 +1,8 @@
 //! One request: everything that would happen, the digest, and how to sign it.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
 use super::decide::{Standpoint, decide};
 use super::execution::{execution, is_running};
 use super::{Html, Reader, highlight, page};
@@ -20,7 +23,7 @@ pub fn request_page(
     let parts = sheet(view)?;
     let title = format!("{} – {} – Countersign", view.summary.id, view.summary.title);
     // What somebody reads in order to decide must not move under their eyes.
-    let moves_on = executed.map_or(view.summary.status == "approved", is_running);
+    let moves_on = executed.map_or(view.summary.status == "approved", is_running) && !standpoint.is_writing();
     Ok(page(&title, reader, moves_on.then_some(AGAIN_S), |html| {
         head(html, view);
         if let Some(executed) = executed {
@@ -30,7 +33,7 @@ pub fn request_page(
             draw(html, part, 2);
         }
         exact_bytes(html, view);
-        if is_open(view) {
+        if may_be_decided(view, executed) {
             decide(html, reader, view, standpoint);
             how_to_sign(html, view);
         }
@@ -63,6 +66,11 @@ fn head(html: &mut Html, view: &RequestView) {
     if is_open(view) {
         html.markup("<p><a href=\"#sign\">Decide</a>, once you have read all of it</p>");
     }
+}
+
+/// A no counts as long as something is left to stop.
+fn may_be_decided(view: &RequestView, executed: Option<&ExecutionView>) -> bool {
+    is_open(view) || view.summary.status == "used" && executed.is_some_and(is_running)
 }
 
 fn is_open(view: &RequestView) -> bool {
@@ -156,7 +164,10 @@ fn exact_bytes(html: &mut Html, view: &RequestView) {
         );
         html.tag("details", |html| {
             html.leaf("summary", &format!("{} bytes of canonical JSON", view.plan.len()));
-            html.tag_with("pre", &[("id", "plan")], |html| html.text(&view.plan));
+            let bytes = BASE64_URL_SAFE_NO_PAD.encode(&view.plan);
+            html.tag_with("pre", &[("id", "plan"), ("data-bytes", &bytes)], |html| {
+                html.text(&view.plan)
+            });
         });
     });
 }

@@ -16,13 +16,18 @@ function fill(form, values) {
   for (const [name, value] of Object.entries(values)) form.elements.namedItem(name).value = value;
 }
 
-// The plan's text is on this page; its digest must be the one in the statement that will be signed.
+// The plan is on this page; its digest must be the one in the statement that will be signed. Characters that cannot be
+// seen are written out in what is shown. A no is never held up.
 async function check(form, message) {
   const statement = JSON.parse(new TextDecoder().decode(message.slice(message.indexOf(0x7b))));
-  const shown = document.getElementById("plan");
-  const digest = "sha256:" + hex(await sha256(new TextEncoder().encode(shown.textContent)));
-  if (statement.plan_digest !== digest) throw new Error("the plan on this page is not the one that would be signed");
   if (statement.decision !== form.dataset.decision) throw new Error("the statement says something else than the button");
+  if (statement.decision !== "approve") return;
+  const shown = document.getElementById("plan");
+  const bytes = toBytes(shown.dataset.bytes);
+  const digest = "sha256:" + hex(await sha256(bytes));
+  const written = shown.textContent.replace(/\\u\{([0-9a-f]+)\}/g, (_, code) => String.fromCodePoint(parseInt(code, 16)));
+  if (statement.plan_digest !== digest || written !== new TextDecoder().decode(bytes))
+    throw new Error("the plan on this page is not the one that would be signed");
 }
 
 async function answer(form) {

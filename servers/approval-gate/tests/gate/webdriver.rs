@@ -110,8 +110,16 @@ impl Browser {
     /// Clicks what somebody sees under this name: a button, or a link.
     pub async fn click(&self, label: &str) {
         let xpath = format!("//button[normalize-space()='{label}'] | //a[normalize-space()='{label}']");
-        let element = self.wait_for("xpath", &xpath).await;
-        self.post(&format!("element/{element}/click"), &json!({})).await;
+        loop {
+            let element = self.wait_for("xpath", &xpath).await;
+            let url = format!("{}/element/{element}/click", self.session);
+            let clicked = ask(&self.http, Method::POST, &url, &json!({})).await;
+            // A page that loads itself again may do so between the two.
+            if clicked["error"] != "stale element reference" {
+                assert!(clicked["error"].is_null(), "{label}: {clicked}");
+                return;
+            }
+        }
     }
 
     pub async fn type_into(&self, css: &str, text: &str) {
@@ -156,6 +164,19 @@ impl Browser {
     pub async fn recognise(&self, yes: bool) {
         let path = format!("webauthn/authenticator/{}/uv", self.authenticator);
         self.post(&path, &json!({"isUserVerified": yes})).await;
+    }
+
+    /// Every passkey of the authenticator, with its private half.
+    pub async fn credentials(&self) -> Vec<Value> {
+        let path = format!("webauthn/authenticator/{}/credentials", self.authenticator);
+        self.get(&path).await.as_array().unwrap().clone()
+    }
+
+    pub async fn receive(&self, credentials: Vec<Value>) {
+        let path = format!("webauthn/authenticator/{}/credential", self.authenticator);
+        for credential in credentials {
+            self.post(&path, &credential).await;
+        }
     }
 
     /// The page as a picture, wide and narrow, where somebody wants to look at it.
@@ -218,11 +239,16 @@ impl Browser {
 }
 
 async fn send(http: &Client, method: Method, url: &str, body: &Value) -> Value {
+    let value = ask(http, method, url, body).await;
+    assert!(value["error"].is_null(), "{url}: {value}");
+    value
+}
+
+async fn ask(http: &Client, method: Method, url: &str, body: &Value) -> Value {
     let mut request = http.request(method, url).timeout(PATIENCE);
     if !body.is_null() {
         request = request.json(body);
     }
     let answer: Value = request.send().await.unwrap().json().await.unwrap();
-    assert!(answer["value"]["error"].is_null(), "{url}: {}", answer["value"]);
     answer["value"].clone()
 }

@@ -495,6 +495,33 @@ fn a_floor_for_hardware_counts_hardware_only() {
 }
 
 #[test]
+fn a_floor_for_ssh_keys_counts_what_no_page_asked_for() {
+    let (mut scene, token) = with_passkey(|_| {});
+    scene.floor.ssh = 1;
+    assert_eq!(scene.code(&token), "not_enough_ssh");
+    let both = vec![
+        token.envelopes().first().unwrap().clone(),
+        scene.signed(&scene.statement("bob")),
+    ];
+    scene.methods.push("ssh".to_owned());
+    assert_eq!(scene.code(&Token::new(both).unwrap()), "ok");
+}
+
+#[test]
+fn the_gates_key_is_nobodys_even_if_the_list_says_so() {
+    let mut scene = Scene::new();
+    let listed = listed(scene.gate_key.public_key());
+    scene.person("alice").keys.push(listed);
+    let statement = scene.statement_for_key("alice", scene.gate_key.public_key());
+    let signature = scene
+        .gate_key
+        .sign(STATEMENT_NAMESPACE, &statement.signing_bytes().unwrap())
+        .unwrap();
+    let token = Token::new(vec![envelope(&statement, &signature)]).unwrap();
+    assert_eq!(scene.code(&token), "unknown_key");
+}
+
+#[test]
 fn every_flipped_byte_of_a_token_is_refused() {
     let (scene, token) = with_token(&SoftToken::ed25519(1, "ssh:"), UP | UV);
     let approvers = scene.approvers();
