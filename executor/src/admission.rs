@@ -180,6 +180,7 @@ fn approve(
         approvers: &approvers,
         gate_key: &gate_key,
         action: order.action,
+        grant: ledger::grant_book(executor, &token, order.plan_digest(), now)?,
     };
     Ok(approval::verify(permitted, &token, &expect)
         .map_err(|refusal| refused(refusal.code(), crate::chain(&refusal)))?)

@@ -146,6 +146,7 @@ impl Config {
         let hardware = floor.number("hardware", faults).unwrap_or(0);
         let ssh = floor.number("ssh", faults).unwrap_or(0);
         let attested = floor.flag("attested", faults).unwrap_or(false);
+        let grants = floor.flag("grants", faults).unwrap_or(false);
         floor.end(faults);
         if people == 0 {
             faults.push("`floor.approvers` is 0: somebody must approve".to_owned());
@@ -184,6 +185,7 @@ impl Config {
                 hardware,
                 ssh,
                 attested,
+                grants,
             },
             catalog_dir,
             catalog_signed_by,

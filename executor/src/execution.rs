@@ -47,6 +47,9 @@ pub struct Admission {
     pub target: String,
     pub token_hash: Digest,
     pub approvers: Vec<String>,
+    /// The grant that it was approved under, if nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
     pub catalog_digest: Digest,
     pub policy_digest: Digest,
     /// What the policy was asked: with the policy, it gives the same decision again.
@@ -356,6 +359,7 @@ mod tests {
             target: "t".to_owned(),
             token_hash: Digest::of(b"token"),
             approvers: vec!["ana".to_owned()],
+            grant: None,
             catalog_digest: Digest::of(b"catalog"),
             policy_digest: Digest::of(b"policy"),
             policy_input_digest: Digest::of(b"input"),

@@ -1,6 +1,6 @@
 //! The ledger of used orders: one plan and action is admitted once, and what was begun is finished.
 
-use approval::{Action, ApprovedPlan};
+use approval::{Action, ApprovedPlan, GrantBook, Token};
 use runbooks::{Digest, Timestamp};
 use rusqlite::OptionalExtension;
 
@@ -22,6 +22,11 @@ CREATE TABLE IF NOT EXISTS executor_ledger (
     admitted_at INTEGER NOT NULL,
     open INTEGER NOT NULL,
     PRIMARY KEY (plan_digest, action)
+) STRICT;
+CREATE TABLE IF NOT EXISTS executor_grant_uses (
+    plan_digest TEXT PRIMARY KEY,
+    grant_id TEXT NOT NULL,
+    admitted_at INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS executor_seen (
     what TEXT PRIMARY KEY,
@@ -109,6 +114,12 @@ fn admit<'e>(
                 admitted.admitted_at.unix(),
             ),
         )?;
+        if let Some(grant) = approved.grant() {
+            tx.sql().execute(
+                "INSERT INTO executor_grant_uses (plan_digest, grant_id, admitted_at) VALUES (?1, ?2, ?3)",
+                (plan.to_string(), grant, admitted.admitted_at.unix()),
+            )?;
+        }
         let seq = tx.append(journal::Event {
             kind: kind.clone(),
             subject: plan.to_string(),
@@ -133,6 +144,7 @@ fn facts(executor: &Executor, admitted: &Admitted<'_>) -> Admission {
         target: document.target.name.clone(),
         token_hash: approved.token_hash(),
         approvers: approved.approvers().to_vec(),
+        grant: approved.grant().map(str::to_owned),
         catalog_digest: executor.catalog().digest(),
         policy_digest: executor.policy().digest(),
         policy_input_digest: approved.permitted().decision().input_digest,
@@ -170,6 +182,28 @@ pub(crate) fn executions_last_day(executor: &Executor, target: &str, now: Timest
             (target, now.plus_s(-86_400).unix(), now.unix()),
             |row| row.get(0),
         )?)
+    })
+}
+
+/// Returns what this executor has written down of the grant in a token, this plan and whatever was begun after it left out.
+/// That a grant was ended comes from the signed list, or from the gate before each step.
+pub(crate) fn grant_book(executor: &Executor, token: &Token, plan: Digest, now: Timestamp) -> Result<GrantBook, Fault> {
+    let Some(grant) = token.grant_id() else {
+        return Ok(GrantBook::default());
+    };
+    executor.journal().view(|sql| {
+        // A clock that was set back must not make uses forgotten: only rows of an earlier day are.
+        let uses_last_day = sql.query_row(
+            "SELECT count(*) FROM executor_grant_uses
+             WHERE grant_id = ?1 AND admitted_at > ?2
+               AND rowid < coalesce((SELECT rowid FROM executor_grant_uses WHERE plan_digest = ?3), 1 << 62)",
+            (grant, now.plus_s(-86_400).unix(), plan.to_string()),
+            |row| row.get(0),
+        )?;
+        Ok(GrantBook {
+            uses_last_day,
+            revoked: false,
+        })
     })
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc, Weekday};
 use chrono_tz::Tz;
 use runbooks::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::freezes::{self, Freeze};
 
@@ -64,13 +64,18 @@ struct WindowsFile {
     window: Vec<WindowEntry>,
 }
 
-#[derive(Deserialize)]
+/// A recurring window as people write it. One whose `until` is not after its `from` ends on the next day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WindowEntry {
-    days: Vec<String>,
-    from: String,
-    until: String,
-    time_zone: String,
+pub struct WindowEntry {
+    /// `mon` to `sun`.
+    pub days: Vec<String>,
+    /// `22:30`.
+    pub from: String,
+    /// `05:00`.
+    pub until: String,
+    /// `Europe/Berlin`.
+    pub time_zone: String,
 }
 
 impl ChangeCalendar {
@@ -86,6 +91,24 @@ impl ChangeCalendar {
             windows: file.window.into_iter().map(window).collect::<Result<_, _>>()?,
             freezes: freezes.map_or(Ok(Vec::new()), freezes::parse)?,
         })
+    }
+
+    /// A calendar of these windows alone; without any it is always open.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
+    pub fn of(windows: Vec<WindowEntry>) -> Result<Self, CalendarError> {
+        Ok(Self {
+            windows: windows.into_iter().map(window).collect::<Result<_, _>>()?,
+            freezes: Vec::new(),
+        })
+    }
+
+    /// Whether changes may be made at this moment: in a window, and not in a freeze.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        let standing = self.at(now);
+        standing.window_open && !standing.frozen
     }
 
     /// Both together: open where any window of either is, frozen where either is.

@@ -13,7 +13,7 @@ mod statement_input;
 pub mod testing;
 
 pub use bundle::PolicyError;
-pub use calendar::{CalendarError, ChangeCalendar};
+pub use calendar::{CalendarError, ChangeCalendar, WindowEntry};
 pub use decision::{Decision, Denial, Evaluation, Obligations, Preapproval};
 pub use engine::Policy;
 pub use input::{PolicyContext, input_schema};

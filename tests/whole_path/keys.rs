@@ -70,6 +70,7 @@ pub fn approvers_file(path: &Path, admin: &SshKey, version: u64, people: Vec<Per
         schema: "countersign.approvers.v1".into(),
         version,
         people,
+        revoked_grants: Vec::new(),
     };
     let payload = runbooks::canonical_json(&document).unwrap();
     let envelope = admin.envelope(APPROVERS_TYPE, APPROVERS_NAMESPACE, &payload);

@@ -7,13 +7,14 @@ use std::process::{Child, Command, Stdio};
 
 use approval::{
     APPROVERS_NAMESPACE, APPROVERS_TYPE, ATTESTATION_NAMESPACE, Account, Action, ApproverKey, ApproversDocument,
-    Assertion, Decision, Envelope, FREEZE_NAMESPACE, FREEZE_TYPE, GateKey, Key, Method, ORDER_NAMESPACE, Order,
-    Passkey, Person, STATEMENT_NAMESPACE, STATEMENT_TYPE, Standing, StandingState, Statement, Token, challenge, pae,
+    Assertion, Bound, Decision, Envelope, FREEZE_NAMESPACE, FREEZE_TYPE, GRANT_NAMESPACE, GRANT_TYPE, GateKey, Grant,
+    GrantTerms, Key, Method, ORDER_NAMESPACE, Order, Passkey, Person, STATEMENT_NAMESPACE, STATEMENT_TYPE, Scalar,
+    Standing, StandingState, Statement, Token, challenge, pae,
 };
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use p256::ecdsa::{Signature as EcdsaSignature, SigningKey, signature::Signer};
-use policies::Policy;
+use policies::{Policy, WindowEntry};
 use runbooks::{Catalog, Digest, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
 use serde_json::{Value, json};
 
@@ -40,8 +41,15 @@ async fn both_refuse_every_wrong_token_each_with_its_code() {
         taken.starts_with("target_"),
         "{taken}: the wrong tokens may have been refused for something else"
     );
+    let granted = scene.grant(|_| {});
+    let taken = scene.run_executor_of("other.toml", &granted);
+    assert!(
+        taken.starts_with("target_"),
+        "{taken}: the wrong grants may have been refused for something else"
+    );
     // The gate takes no token whose signatures it has not seen itself.
     assert_eq!(gate.execute(&scene, &good).await, "unknown_request");
+    assert_eq!(gate.execute(&scene, &granted).await, "unknown_request");
     assert!(table.lines().count() > 40);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(GOLDEN, &table).unwrap();
@@ -288,7 +296,132 @@ fn wrong_tokens(scene: &Scene) -> Vec<(&'static str, String)> {
             attested(&|s| s.decision = Decision::Reject, &scene.gate, ATTESTATION_NAMESPACE),
         ),
     ]
+    .into_iter()
+    .chain(wrong_grants(scene))
+    .collect()
 }
+
+fn wrong_grants(scene: &Scene) -> Vec<(&'static str, String)> {
+    let terms = scene.terms();
+    let ana = || scene.grant_by_passkey(&terms);
+    let by = |who: &str| scene.grant_by_ssh(&terms, who, scene.key_of(who), GRANT_NAMESPACE);
+    let other = GrantTerms {
+        max_per_day: 6,
+        ..terms.clone()
+    };
+    let only =
+        |bound: Bound| scene.grant(|terms| drop(terms.parameters.insert("blocker_role".to_owned(), bound.clone())));
+    vec![
+        (
+            "a grant for another gate",
+            scene.grant(|t| t.gate = "gate-2".to_owned()),
+        ),
+        (
+            "a grant for another executor",
+            scene.grant(|t| t.audience = "executor-2".to_owned()),
+        ),
+        (
+            "a grant for another runbook",
+            scene.grant(|t| t.runbook.id = "cancel-query".to_owned()),
+        ),
+        ("a grant for another version", scene.grant(|t| t.runbook.version += 1)),
+        (
+            "a grant for another content of it",
+            scene.grant(|t| t.runbook.digest = Digest::of(b"edited")),
+        ),
+        (
+            "a grant for another target",
+            scene.grant(|t| t.targets[0].name = "billing".to_owned()),
+        ),
+        (
+            "a grant for another database server",
+            scene.grant(|t| t.targets[0].system_identifier = "1".to_owned()),
+        ),
+        (
+            "a grant for another role",
+            only(Bound::OneOf(vec![Scalar::Text("batch".to_owned())])),
+        ),
+        ("a grant for a number", only(Bound::Range { min: 0, max: 9 })),
+        (
+            "a grant that is silent on a value",
+            scene.grant(|t| drop(t.parameters.remove("blocker_pid"))),
+        ),
+        (
+            "a grant with a value more",
+            scene.grant(|t| drop(t.parameters.insert("also".to_owned(), Bound::Any))),
+        ),
+        (
+            "a grant that is not valid yet",
+            scene.grant(|t| t.not_before = now().plus_s(120)),
+        ),
+        (
+            "a grant that is over",
+            scene.grant(|t| {
+                t.not_before = now().plus_s(-7200);
+                t.until = now().plus_s(-10);
+            }),
+        ),
+        (
+            "a grant for half a year",
+            scene.grant_unchecked(|text| {
+                text.replace(&terms.until.to_string(), &now().plus_s(180 * 86_400).to_string())
+            }),
+        ),
+        (
+            "a grant for another hour",
+            scene.grant(|t| t.windows = vec![scene.window_that_is_closed()]),
+        ),
+        ("a grant of one person", scene.token(&[ana()])),
+        ("a grant of one person, twice", scene.token(&[ana(), ana()])),
+        (
+            "a grant without a hardware key",
+            scene.token(&[
+                by("ben"),
+                scene.grant_by_ssh(&terms, "ana", scene.key_of("ana"), GRANT_NAMESPACE),
+            ]),
+        ),
+        ("a grant with an agent", scene.token(&[ana(), by("ben"), by("bot")])),
+        (
+            "a grant with somebody not listed",
+            scene.token(&[ana(), by("stranger")]),
+        ),
+        ("a grant with a key that is over", scene.token(&[ana(), by("old")])),
+        ("a grant with who asks", scene.token(&[ana(), by("orchestrator-1")])),
+        (
+            "a grant by the gate's own key",
+            scene.token(&[ana(), scene.grant_by_ssh(&terms, "ben", &scene.gate, GRANT_NAMESPACE)]),
+        ),
+        (
+            "a grant signed as a statement",
+            scene.token(&[
+                ana(),
+                scene.grant_by_ssh(&terms, "ben", scene.key_of("ben"), STATEMENT_NAMESPACE),
+            ]),
+        ),
+        (
+            "two grants",
+            scene.token(&[
+                ana(),
+                scene.grant_by_ssh(&other, "ben", scene.key_of("ben"), GRANT_NAMESPACE),
+            ]),
+        ),
+        (
+            "a grant and a statement",
+            scene.token(&[ana(), scene.by_ssh("ben", |_| {})]),
+        ),
+        (
+            "a statement and a grant",
+            scene.token(&[scene.by_passkey("ana", |_| {}, |_| {}), by("ben")]),
+        ),
+        (
+            "a grant that the list has revoked",
+            scene.grant(|t| t.nonce = REVOKED.to_owned()),
+        ),
+    ]
+}
+
+/// By this nonce the test knows the grant that the list revokes.
+const REVOKED: &str = "dddddddddddddddddddddddddddddddd";
 
 /// What a passkey's answer may be wrong in.
 struct Answer {
@@ -382,10 +515,15 @@ impl Scene {
                 accounts,
             }
         };
+        let revoked = GrantTerms {
+            nonce: REVOKED.to_owned(),
+            ..self.terms()
+        };
         let list = ApproversDocument {
             schema: ApproversDocument::SCHEMA.to_owned(),
             version: 1,
             people: ["ana", "ben", "old", "new", "bot", "orchestrator-1"].map(person).into(),
+            revoked_grants: vec![revoked.id().unwrap()],
         };
         let bytes = list.bytes().unwrap();
         let signature = self
@@ -397,7 +535,7 @@ impl Scene {
         fs::write(self.path("bearer"), "a bearer for the executor\n").unwrap();
         fs::write(self.path("dsn"), "postgres://nobody@127.0.0.1:1/orders?sslmode=disable").unwrap();
         let shared = format!(
-            "[approvers]\nfile = \"approvers.json\"\nadmin_key = \"{}\"\n[floor]\napprovers = 2\nhardware = 1\n\
+            "[approvers]\nfile = \"approvers.json\"\nadmin_key = \"{}\"\n[floor]\napprovers = 2\nhardware = 1\ngrants = true\n\
              [[targets]]\nname = \"orders\"\nenvironment = \"demo\"\nsystem_identifier = \"7301\"\ndatabase = \"orders\"\n",
             self.key("admin")
         );
@@ -411,7 +549,10 @@ impl Scene {
              public_key = \"{}\"\nbearer_file = \"bearer\"\n{shared}dsn_file = \"dsn\"\n",
             self.gate.public_key()
         );
-        fs::write(self.path("executor.toml"), executor).unwrap();
+        fs::write(self.path("executor.toml"), &executor).unwrap();
+        // The same once more, with books of its own.
+        let other = executor.replace("state_dir = \"executor\"", "state_dir = \"other\"");
+        fs::write(self.path("other.toml"), other).unwrap();
     }
 
     fn statement(&self, who: &str, method: Method, key_id: &str) -> Statement {
@@ -446,6 +587,80 @@ impl Scene {
         Envelope::new(STATEMENT_TYPE, &statement.bytes().unwrap(), &signature)
     }
 
+    /// Whatever the plan's runbook may do to its target, five times a day, by ana and ben.
+    fn terms(&self) -> GrantTerms {
+        let document = self.plan.document();
+        let parameters = document.parameters.keys().map(|name| (name.clone(), Bound::Any));
+        GrantTerms {
+            schema: GrantTerms::SCHEMA.to_owned(),
+            gate: "gate-1".to_owned(),
+            audience: "executor-1".to_owned(),
+            runbook: document.runbook.clone(),
+            targets: vec![document.target.clone()],
+            parameters: parameters.collect(),
+            max_per_day: 5,
+            windows: Vec::new(),
+            not_before: document.not_before,
+            until: document.not_before.plus_s(30 * 86_400),
+            reason: "known sessions".to_owned(),
+            nonce: "cd".repeat(16),
+        }
+    }
+
+    fn grant(&self, edit: impl Fn(&mut GrantTerms)) -> String {
+        let mut terms = self.terms();
+        edit(&mut terms);
+        let ben = self.grant_by_ssh(&terms, "ben", self.key_of("ben"), GRANT_NAMESPACE);
+        self.token(&[self.grant_by_passkey(&terms), ben])
+    }
+
+    /// A grant that no program of ours would make, signed all the same.
+    fn grant_unchecked(&self, edit: impl Fn(String) -> String) -> String {
+        let grant = self.grant_of(&self.terms(), "ben", Method::Ssh, &self.key("ben").fingerprint());
+        let payload = edit(String::from_utf8(grant.bytes().unwrap()).unwrap());
+        let message = pae(GRANT_TYPE, payload.as_bytes());
+        let signature = self.key_of("ben").sign(GRANT_NAMESPACE, &message).unwrap();
+        self.token(&[Envelope::new(GRANT_TYPE, payload.as_bytes(), &signature)])
+    }
+
+    fn grant_of(&self, terms: &GrantTerms, who: &str, method: Method, key_id: &str) -> Grant {
+        Grant {
+            terms: terms.clone(),
+            approver: who.to_owned(),
+            key_id: key_id.to_owned(),
+            method,
+        }
+    }
+
+    fn grant_by_ssh(&self, terms: &GrantTerms, who: &str, key: &GateKey, namespace: &str) -> Envelope {
+        let grant = self.grant_of(terms, who, Method::Ssh, &key.public_key().fingerprint());
+        let signature = key.sign(namespace, &grant.signing_bytes().unwrap()).unwrap();
+        grant.envelope(&signature).unwrap()
+    }
+
+    fn grant_by_passkey(&self, terms: &GrantTerms) -> Envelope {
+        let grant = self.grant_of(terms, "ana", Method::Passkey, &self.passkey.1.fingerprint());
+        let answer = self.answer(grant.signing_bytes().unwrap(), |_| {});
+        grant.envelope(answer).unwrap()
+    }
+
+    /// The hour that ended half a day ago.
+    fn window_that_is_closed(&self) -> WindowEntry {
+        let hour = |hours: i64| {
+            let text = now().plus_s(hours * 3600).to_string();
+            let (_, time) = text.split_once('T').unwrap();
+            format!("{}:00", &time[..2])
+        };
+        WindowEntry {
+            days: ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+                .map(str::to_owned)
+                .into(),
+            from: hour(11),
+            until: hour(12),
+            time_zone: "UTC".to_owned(),
+        }
+    }
+
     fn attested(&self, who: &str, edit: Edit, key: &GateKey, namespace: &str) -> Envelope {
         let mut statement = self.statement(who, Method::Slack, &self.gate.public_key().fingerprint());
         edit(&mut statement);
@@ -454,12 +669,18 @@ impl Scene {
     }
 
     fn by_passkey(&self, who: &str, edit: impl Fn(&mut Statement), change: impl Fn(&mut Answer)) -> Envelope {
-        let (key, passkey) = &self.passkey;
+        let (_, passkey) = &self.passkey;
         let mut statement = self.statement(who, Method::Passkey, &passkey.fingerprint());
         edit(&mut statement);
+        let answer = self.answer(statement.signing_bytes().unwrap(), change);
+        Envelope::new(STATEMENT_TYPE, &statement.bytes().unwrap(), answer)
+    }
+
+    fn answer(&self, message: Vec<u8>, change: impl Fn(&mut Answer)) -> Assertion {
+        let (key, passkey) = &self.passkey;
         let mut answer = Answer {
             kind: "webauthn.get",
-            message: statement.signing_bytes().unwrap(),
+            message,
             origin: ORIGIN.to_owned(),
             rp_id: passkey.rp_id().to_owned(),
             flags: 0x05,
@@ -478,8 +699,7 @@ impl Scene {
         .concat();
         let signed = [data.as_slice(), Digest::of(&client).bytes()].concat();
         let signature: EcdsaSignature = key.sign(&signed);
-        let answer = Assertion::new(passkey, &client, &data, signature.to_der().as_bytes()).unwrap();
-        Envelope::new(STATEMENT_TYPE, &statement.bytes().unwrap(), answer)
+        Assertion::new(passkey, &client, &data, signature.to_der().as_bytes()).unwrap()
     }
 
     fn token(&self, envelopes: &[Envelope]) -> String {
@@ -492,6 +712,10 @@ impl Scene {
 
     /// An order as a gate that has been taken over would sign it, and what the executor says.
     fn run_executor(&self, token: &str) -> String {
+        self.run_executor_of("executor.toml", token)
+    }
+
+    fn run_executor_of(&self, config: &str, token: &str) -> String {
         let standing = Standing {
             schema: Standing::SCHEMA.to_owned(),
             gate: "gate-1".to_owned(),
@@ -516,7 +740,7 @@ impl Scene {
             .args(["run", "--order"])
             .arg(self.path("order.json"))
             .arg("--config")
-            .arg(self.path("executor.toml"))
+            .arg(self.path(config))
             .output()
             .unwrap();
         let said = String::from_utf8(ran.stdout).unwrap();

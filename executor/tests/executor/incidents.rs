@@ -12,6 +12,8 @@ use crate::scene::{Scene, draft, now};
 pub struct Blocked {
     pub blocker: i32,
     pub plan: Plan,
+    /// The same once more: another plan, with a nonce of its own.
+    pub again: Plan,
     waiter: tokio::task::JoinHandle<Result<u64, tokio_postgres::Error>>,
     bystander: Client,
     session: Client,
@@ -79,7 +81,8 @@ impl Blocked {
         );
         Self {
             blocker: pid,
-            plan: scene.plan(&draft, &[evidence]),
+            plan: scene.plan(&draft, std::slice::from_ref(&evidence)),
+            again: scene.plan(&draft, &[evidence]),
             waiter,
             bystander,
             session: blocker,

@@ -10,6 +10,7 @@ mod crashes;
 #[cfg(feature = "danger")]
 mod danger;
 mod gate;
+mod grants;
 mod happy;
 mod hooks;
 mod incidents;

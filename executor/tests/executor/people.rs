@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use approval::{
-    APPROVERS_NAMESPACE, ApproversDocument, Envelope, Key, Person, PublicKey, STATEMENT_NAMESPACE, STATEMENT_TYPE,
-    Signature, Statement, Token,
+    APPROVERS_NAMESPACE, ApproversDocument, Envelope, GRANT_NAMESPACE, Grant, Key, Person, PublicKey,
+    STATEMENT_NAMESPACE, STATEMENT_TYPE, Signature, Statement, Token,
 };
 use runbooks::Timestamp;
 
@@ -67,6 +67,7 @@ impl People {
             schema: ApproversDocument::SCHEMA.to_owned(),
             version,
             people: people.collect(),
+            revoked_grants: Vec::new(),
         };
         let signature = self.sign("admin", APPROVERS_NAMESPACE, &document.signing_bytes().unwrap());
         let json = document.envelope(&signature).unwrap().to_json().unwrap();
@@ -85,6 +86,12 @@ impl People {
 
     pub fn token(&self, statement: &Statement) -> Token {
         Token::new(vec![self.envelope(statement)]).unwrap()
+    }
+
+    /// Signs a grant with the key of the person that it names.
+    pub fn grant(&self, grant: &Grant) -> Envelope {
+        let signature = self.sign(&grant.approver, GRANT_NAMESPACE, &grant.signing_bytes().unwrap());
+        grant.envelope(&signature).unwrap()
     }
 
     fn sign(&self, who: &str, namespace: &str, message: &[u8]) -> Signature {

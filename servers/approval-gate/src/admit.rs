@@ -60,7 +60,11 @@ impl Gate {
         };
         let token = Token::parse(token)?;
         let approvers = self.approvers();
-        let approved = approval::verify(permitted, &token, &self.expectations(&approvers, action, now))?;
+        let book = self
+            .store
+            .view(|rows| self.grant_book(rows, &token, permitted.plan().digest(), now))?;
+        let expect = self.expectations(&approvers, action, now, book);
+        let approved = approval::verify(permitted, &token, &expect)?;
         self.order(&approved, &token, action, now)
     }
 }

@@ -68,8 +68,8 @@ impl ApproverFile {
                     return Err(Refusal::new(error.code(), message));
                 }
                 Some(_) | None => {
-                    change.note("approvers_applied", "approvers", serde_json::to_value(&offered)?)?;
-                    change.set_mark(MARK, &offered)?;
+                    let why = serde_json::to_value(&offered)?;
+                    change.set_sealed("approvers_applied", "approvers", why, MARK, &offered)?;
                 }
             }
             Ok(approvers)

@@ -66,7 +66,15 @@ impl Gate {
                 advice,
             };
             let terms = self.terms(permitted, kept, action, now)?;
-            Ok((change.request_event(None, RequestEvent::Opened(Box::new(terms)))?, true))
+            let request = change.request_event(None, RequestEvent::Opened(Box::new(terms)))?;
+            let granted = self.covered(change, permitted, action, &request.terms.id, now)?;
+            match granted {
+                Some(granted) => Ok((
+                    change.request_event(Some(request), RequestEvent::Granted(granted))?,
+                    true,
+                )),
+                None => Ok((request, true)),
+            }
         })?;
         if opened {
             self.windows.notify_waiters();
@@ -206,7 +214,7 @@ impl Gate {
 
     fn approval_required(&self, request: &Request, rows: &Rows<'_>) -> Result<Refusal, Refusal> {
         let terms = &request.terms;
-        let (have, need, missing) = (request.approvals.len(), terms.need, request.missing_groups());
+        let (have, need, missing) = (request.have(), terms.need, request.missing_groups());
         let url = format!("{}/requests/{}", self.base_url(), terms.id);
         let mut data = json!({
             "request_id": terms.id,
@@ -225,10 +233,11 @@ impl Gate {
                 if let Some(data) = data.as_object_mut() {
                     data.insert("approval_token".to_owned(), json!(token_of(request, rows)?.encode()));
                 }
-                (
-                    "enough people have signed".to_owned(),
-                    "call again with approval_token".to_owned(),
-                )
+                let message = match &request.granted {
+                    None => "enough people have signed".to_owned(),
+                    Some(granted) => format!("grant `{}` covers this plan; people signed it before", granted.grant),
+                };
+                (message, "call again with approval_token".to_owned())
             }
             Status::Rejected(by) | Status::Revoked { by, .. } => (
                 format!("`{}` rejected this plan", by.approver),
@@ -265,6 +274,11 @@ pub struct Shown<'a> {
 
 /// The token: what each person signed, as it arrived.
 fn token_of(request: &Request, rows: &Rows<'_>) -> Result<Token, Refusal> {
+    if let Some(granted) = &request.granted {
+        let text = String::from_utf8(rows.content(granted.token)?);
+        let text = text.map_err(|error| Refusal::because("internal", &error))?;
+        return Ok(Token::parse(&text).map_err(approval::Refusal::from)?);
+    }
     let envelopes = request.approvals.iter().map(|signed| {
         Envelope::parse(&rows.content(signed.envelope)?).map_err(|error| Refusal::because("internal", &error))
     });

@@ -89,6 +89,9 @@ pub struct FloorSection {
     /// Whether an approval from Slack or PagerDuty counts, which only the gate vouches for. A rejection always does.
     #[serde(default)]
     pub attested: bool,
+    /// Whether plans may run that a standing grant covers, without anybody being asked once more.
+    #[serde(default)]
+    pub grants: bool,
 }
 
 /// `[catalog]`
@@ -270,6 +273,7 @@ impl Default for FloorSection {
             hardware: 0,
             ssh: 0,
             attested: false,
+            grants: false,
         }
     }
 }

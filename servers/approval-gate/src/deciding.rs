@@ -283,7 +283,8 @@ pub fn count_up(change: &Change<'_, '_>, approver: &str, assertion: &Assertion) 
         .into());
     }
     if found > seen {
-        change.set_mark(&mark, &found)?;
+        let why = json!({"approver": approver, "key_id": assertion.key_id(), "count": found});
+        change.set_sealed("passkey_counted", approver, why, &mark, &found)?;
     }
     Ok(())
 }
@@ -331,15 +332,13 @@ fn check_open(request: &Request, approver: &str, decision: Decision) -> Result<(
         }
         .into()),
         (Status::Approved | Status::Used { .. }, Decision::Approve) => {
-            let people: Vec<&str> = request
-                .approvals
-                .iter()
-                .map(|signed| signed.approver.as_str())
-                .collect();
-            Err(
-                Refusal::new("already_decided", format!("{} approved it already", people.join(", ")))
-                    .with(json!({"status": request.status.name()})),
-            )
+            let people = request.approvals.iter().map(|signed| signed.approver.as_str());
+            let people = people.collect::<Vec<_>>().join(", ");
+            let message = match &request.granted {
+                None => format!("{people} approved it already"),
+                Some(granted) => format!("grant `{}` covers it already", granted.grant),
+            };
+            Err(Refusal::new("already_decided", message).with(json!({"status": request.status.name()})))
         }
     }
 }
@@ -357,7 +356,7 @@ fn decided(request: &Request, approver: &str, decision: Decision, already: bool)
         status: request.status.name(),
         approver: approver.to_owned(),
         decision,
-        have: request.approvals.len(),
+        have: request.have(),
         need: request.terms.need,
         already,
     }

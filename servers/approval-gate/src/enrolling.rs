@@ -54,14 +54,11 @@ impl Gate {
             let data = json!({
                 "person": invitation.person, "valid_until": invitation.valid_until, "envelope": kept,
             });
-            change.note("approver_invited", &id, data)?;
-            change.set_mark(
-                &mark(&id),
-                &Invited {
-                    envelope: envelope.trim_end().to_owned(),
-                    registered: None,
-                },
-            )
+            let invited = Invited {
+                envelope: envelope.trim_end().to_owned(),
+                registered: None,
+            };
+            change.set_sealed("approver_invited", &id, data, &mark(&id), &invited)
         })?;
         Ok(invitation)
     }
@@ -112,14 +109,11 @@ impl Gate {
                 .filter(|invited| invited.registered.is_none())
                 .ok_or_else(|| Refusal::new("invitation_followed", "this invitation was followed a moment ago"))?;
             let data = serde_json::to_value(&registered)?;
-            change.note("passkey_registered", &registered.invitation, data)?;
-            change.set_mark(
-                &mark,
-                &Invited {
-                    registered: Some(registered.clone()),
-                    ..invited
-                },
-            )
+            let invited = Invited {
+                registered: Some(registered.clone()),
+                ..invited
+            };
+            change.set_sealed("passkey_registered", &registered.invitation, data, &mark, &invited)
         })?;
         Ok(registered)
     }

@@ -27,6 +27,9 @@ pub struct Ordered {
     pub token: Digest,
     /// Who approved.
     pub approvers: Vec<String>,
+    /// Under which grant, if nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
     /// When it was queued.
     pub queued_at: Timestamp,
     /// After this moment nobody gets it any more.
@@ -260,6 +263,7 @@ pub mod tests {
             environment: "demo".into(),
             token: Digest::of(b"token"),
             approvers: vec!["ana".into()],
+            grant: None,
             queued_at: Timestamp::from_unix(1_000),
             execute_by: Timestamp::from_unix(2_800),
         }

@@ -112,8 +112,8 @@ impl Gate {
                 FreezeState::Thawed => ("gate_thawed", FreezeMark::Thawed(last)),
             };
             let envelope = change.keep(envelope.trim_end().as_bytes())?;
-            change.note(kind, &self.id, json!({"said": said, "envelope": envelope}))?;
-            change.set_mark(MARK, &mark)?;
+            let why = json!({"said": said, "envelope": envelope});
+            change.set_sealed(kind, &self.id, why, MARK, &mark)?;
             Ok(mark)
         })?;
         self.orders.notify_waiters();

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use approval::{Action, Approvers, Expectations, Floor, GateKey};
+use approval::{Action, Approvers, Expectations, Floor, GateKey, GrantBook};
 use kit::CancellationToken;
 use policies::{Policy, PolicyContext};
 use runbooks::{Catalog, Digest, PlanDocument, Target, Timestamp};
@@ -74,7 +74,13 @@ impl Gate {
     }
 
     /// What a token must be for.
-    pub fn expectations<'a>(&'a self, approvers: &'a Approvers, action: Action, now: Timestamp) -> Expectations<'a> {
+    pub fn expectations<'a>(
+        &'a self,
+        approvers: &'a Approvers,
+        action: Action,
+        now: Timestamp,
+        grant: GrantBook,
+    ) -> Expectations<'a> {
         Expectations {
             gate: &self.id,
             audience: &self.audience,
@@ -83,6 +89,7 @@ impl Gate {
             approvers,
             gate_key: self.key.public_key(),
             action,
+            grant,
         }
     }
 

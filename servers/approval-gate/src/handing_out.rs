@@ -159,7 +159,10 @@ impl Gate {
         let newest = rows.executions_of(plan)?.into_iter().next();
         let newest = newest.ok_or_else(|| Refusal::new("unknown_plan", format!("nothing was ordered for `{plan}`")))?;
         let request = rows.request(&newest.ordered.request)?;
+        let granted = request.as_ref().and_then(|request| request.granted.as_ref());
+        let is_over = granted.map_or(Ok(false), |granted| self.is_grant_over(rows, granted))?;
         let state = match request.map(|request| request.status) {
+            Some(Status::Used { .. }) if is_over => StandingState::Revoked,
             Some(Status::Used { .. }) if FreezeMark::read(rows)?.is_frozen() => StandingState::Frozen,
             Some(Status::Used { .. }) => StandingState::Valid,
             _ => StandingState::Revoked,

@@ -66,6 +66,7 @@ pub fn open(config: &Config, stop: CancellationToken) -> anyhow::Result<Gate> {
             hardware: config.floor.hardware,
             ssh: config.floor.ssh,
             attested: config.floor.attested,
+            grants: config.floor.grants,
         },
         key,
         bearer,

@@ -47,6 +47,7 @@ impl Gate {
                     .hint("call without approval_token first")
             })?;
             check_unspent(&request)?;
+            check_way(&request, approved, token)?;
             let used = RequestEvent::Used {
                 execution: id.clone(),
                 token: token.hash(),
@@ -63,6 +64,7 @@ impl Gate {
                 environment: self.environment.clone(),
                 token: change.keep(token.encode().as_bytes())?,
                 approvers: approved.approvers().to_vec(),
+                grant: approved.grant().map(str::to_owned),
                 queued_at: now,
                 execute_by: approved.execute_by(),
             };
@@ -78,8 +80,24 @@ impl Gate {
     }
 }
 
+/// What people signed for this plan and what they signed ahead of time are two ways; a request goes one of them.
+fn check_way(request: &Request, approved: &ApprovedPlan, token: &Token) -> Result<(), Refusal> {
+    let is_its_own = match &request.granted {
+        Some(granted) => granted.token == token.hash(),
+        None => approved.grant().is_none(),
+    };
+    if is_its_own {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "other_token",
+        "this token is not the one that this request was approved by",
+    )
+    .hint("call without approval_token, and take the token from there"))
+}
+
 fn check_unspent(request: &Request) -> Result<(), Refusal> {
-    let have = u32::try_from(request.approvals.len()).unwrap_or(u32::MAX);
+    let have = u32::try_from(request.have()).unwrap_or(u32::MAX);
     let groups = request.missing_groups();
     match &request.status {
         Status::Approved => Ok(()),

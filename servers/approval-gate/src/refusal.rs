@@ -131,6 +131,12 @@ impl From<crate::execution::IllegalOrderEvent> for Refusal {
     }
 }
 
+impl From<crate::grant::IllegalGrantEvent> for Refusal {
+    fn from(error: crate::grant::IllegalGrantEvent) -> Self {
+        Self::because("illegal_event", &error)
+    }
+}
+
 impl From<runbooks::PlanError> for Refusal {
     fn from(error: runbooks::PlanError) -> Self {
         Self::because(error.code(), &error)

@@ -108,12 +108,28 @@ fn ssh() -> Method {
     Method::Ssh
 }
 
+/// The grant that spared people a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Granted {
+    /// The grant.
+    pub grant: String,
+    /// Who had signed it.
+    pub approvers: Vec<String>,
+    /// Under which digest the token of their signatures is kept.
+    pub token: Digest,
+    /// When it was found to cover the plan.
+    pub at: Timestamp,
+}
+
 /// Everything that can happen to a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", content = "with", rename_all = "snake_case")]
 pub enum RequestEvent {
     /// A permitted plan asks for signatures.
     Opened(Box<Terms>),
+    /// A grant that people signed before covers the plan.
+    Granted(Granted),
     /// A listed person signed.
     Approved(Signed),
     /// A listed person signed that this must not be.
@@ -170,6 +186,9 @@ pub struct Request {
     pub terms: Terms,
     /// Who signed so far, each person once.
     pub approvals: Vec<Signed>,
+    /// The grant that covers it, if nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Granted>,
     /// Where it stands.
     pub status: Status,
 }
@@ -193,6 +212,7 @@ impl Request {
                 RequestEvent::Opened(terms) if terms.need > 0 => Ok(Self {
                     terms: *terms,
                     approvals: Vec::new(),
+                    granted: None,
                     status: Status::Pending,
                 }),
                 event => Err(IllegalEvent {
@@ -204,6 +224,7 @@ impl Request {
         let Self {
             terms,
             mut approvals,
+            mut granted,
             status,
         } = request;
         let status = match (status, event) {
@@ -214,6 +235,10 @@ impl Request {
                 } else {
                     Status::Pending
                 }
+            }
+            (Status::Pending, RequestEvent::Granted(by)) if approvals.is_empty() => {
+                granted = Some(by);
+                Status::Approved
             }
             (Status::Pending | Status::Approved, RequestEvent::Rejected(by)) => Status::Rejected(by),
             (Status::Used { execution, .. }, RequestEvent::Rejected(by)) => Status::Revoked { execution, by },
@@ -230,6 +255,7 @@ impl Request {
         Ok(Self {
             terms,
             approvals,
+            granted,
             status,
         })
     }
@@ -245,12 +271,21 @@ impl Request {
 
     /// The groups for which nobody has signed yet.
     pub fn missing_groups(&self) -> Vec<String> {
+        if self.granted.is_some() {
+            return Vec::new();
+        }
         missing_groups(&self.approvals, &self.terms)
     }
 
-    /// Whether enough people have signed.
+    /// Whether enough people have signed, for this plan or ahead of time.
     pub fn is_quorum(&self) -> bool {
-        is_quorum(&self.approvals, &self.terms)
+        self.granted.is_some() || is_quorum(&self.approvals, &self.terms)
+    }
+
+    /// How many people have signed, for this plan or ahead of time.
+    pub fn have(&self) -> usize {
+        let ahead = self.granted.as_ref().map_or(0, |granted| granted.approvers.len());
+        self.approvals.len().max(ahead)
     }
 
     /// The execution that was ordered, if one was.
@@ -288,6 +323,7 @@ impl RequestEvent {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Opened(_) => "request_opened",
+            Self::Granted(_) => "request_granted",
             Self::Approved(_) => "request_approved",
             Self::Rejected(_) => "request_rejected",
             Self::Expired(_) => "request_expired",

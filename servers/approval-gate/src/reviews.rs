@@ -110,6 +110,7 @@ mod tests {
         };
         Request {
             terms,
+            granted: None,
             approvals: vec![Signed {
                 review: Some(review),
                 ..signed("ana")

@@ -28,6 +28,12 @@ CREATE TABLE IF NOT EXISTS executions (
     UNIQUE (plan_digest, action)
 ) STRICT;
 
+CREATE TABLE IF NOT EXISTS grants (
+    id TEXT PRIMARY KEY,
+    proposed_at INTEGER NOT NULL,
+    state TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS marks (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL

@@ -458,6 +458,16 @@ fn signatures(view: &RequestView) -> Part {
             format!("{}{}", view.groups.join(", "), nobody_of(&view.summary.missing_groups)),
         ));
     }
+    if let Some(granted) = &view.granted {
+        let people = granted.approvers.join(", ");
+        lines.push((
+            "approved ahead of time".to_owned(),
+            format!(
+                "grant {}, signed by {people}; nobody was asked about this plan",
+                granted.grant
+            ),
+        ));
+    }
     for one in &view.approvals {
         lines.push((
             "approved by".to_owned(),

@@ -1,5 +1,6 @@
 //! The gate's durable state: every change is an event in the journal and a row in the same transaction.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +14,10 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::execution::{Execution, OrderEvent};
+use crate::grant::{GrantEvent, GrantRecord};
 use crate::refusal::Refusal;
 use crate::request::{Request, RequestEvent};
+use crate::sealed::{Sealed, seal};
 
 /// Requests, executions, contents and marks over one journal.
 pub struct Store {
@@ -23,15 +26,21 @@ pub struct Store {
     unwritten: AtomicBool,
     /// Wakes whoever follows the state: something was changed.
     pub changed: Notify,
+    sealed: Sealed,
 }
 
 /// The rows, for reading.
-pub struct Rows<'a>(&'a Connection);
+pub struct Rows<'a> {
+    sql: &'a Connection,
+    sealed: &'a Sealed,
+}
 
 /// The rows, for reading and changing, in one transaction with the journal.
 pub struct Change<'a, 'tx> {
     tx: &'a Tx<'tx>,
     rows: Rows<'a>,
+    /// The sealed values that it has written.
+    written: &'a RefCell<Vec<(String, Digest)>>,
 }
 
 impl Store {
@@ -45,6 +54,7 @@ impl Store {
             journal,
             unwritten: AtomicBool::new(false),
             changed: Notify::new(),
+            sealed: Sealed::default(),
         };
         store.check_rows()?;
         Ok(store)
@@ -52,17 +62,24 @@ impl Store {
 
     /// Reads without waiting for a checkpoint that is just being published.
     pub fn view<T>(&self, f: impl FnOnce(&Rows<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        self.journal.view(|sql| f(&Rows(sql)))
+        let sealed = &self.sealed;
+        self.journal.view(|sql| f(&Rows { sql, sealed }))
     }
 
     /// Changes rows and journals why, all or nothing; returns when the new checkpoint is out.
     pub fn change<T>(&self, f: impl FnOnce(&Change<'_, '_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let written = RefCell::new(Vec::new());
         let done = self.journal.transact(|tx| {
             f(&Change {
                 tx,
-                rows: Rows(tx.sql()),
+                rows: Rows {
+                    sql: tx.sql(),
+                    sealed: &self.sealed,
+                },
+                written: &written,
             })
         });
+        self.sealed.settle(&written.into_inner(), done.is_ok());
         let unwritten = matches!(&done, Err(refusal) if refusal.code.starts_with("journal"));
         self.unwritten.store(unwritten, Ordering::Release);
         self.changed.notify_waiters();
@@ -86,7 +103,9 @@ impl Store {
     fn check_rows(&self) -> Result<(), Refusal> {
         let mut requests: BTreeMap<String, Request> = BTreeMap::new();
         let mut executions: BTreeMap<String, Execution> = BTreeMap::new();
+        let mut grants: BTreeMap<String, GrantRecord> = BTreeMap::new();
         for entry in self.journal.read(None)? {
+            self.sealed.fold(&entry);
             let subject = entry.subject;
             if REQUEST_KINDS.contains(&entry.kind.as_str()) {
                 let event: RequestEvent = serde_json::from_value(entry.data)?;
@@ -96,11 +115,21 @@ impl Store {
                 let event: OrderEvent = serde_json::from_value(entry.data)?;
                 let next = Execution::apply(executions.remove(&subject), event)?;
                 executions.insert(subject, next);
+            } else if GRANT_KINDS.contains(&entry.kind.as_str()) {
+                let event: GrantEvent = serde_json::from_value(entry.data)?;
+                let next = GrantRecord::apply(grants.remove(&subject), event)?;
+                grants.insert(subject, next);
             }
         }
         self.view(|rows| {
             compare("request", &requests, rows.all("SELECT id, state FROM requests")?)?;
-            compare("execution", &executions, rows.all("SELECT id, state FROM executions")?)
+            compare("execution", &executions, rows.all("SELECT id, state FROM executions")?)?;
+            let granted = rows.all("SELECT id, state FROM grants")?;
+            compare("grant", &grants, granted)?;
+            for name in self.sealed.names().iter().filter(|name| !name.starts_with("grant ")) {
+                rows.mark::<Value>(name)?;
+            }
+            rows.marks::<Value>("").map(drop)
         })
     }
 }
@@ -141,7 +170,7 @@ impl Rows<'_> {
     /// When the next window closes.
     pub fn next_due(&self) -> Result<Option<Timestamp>, Refusal> {
         let sql = "SELECT min(due) FROM (SELECT due FROM requests UNION ALL SELECT due FROM executions)";
-        let due: Option<i64> = self.0.query_row(sql, [], |row| row.get(0))?;
+        let due: Option<i64> = self.sql.query_row(sql, [], |row| row.get(0))?;
         Ok(due.map(Timestamp::from_unix))
     }
 
@@ -168,9 +197,56 @@ impl Rows<'_> {
 
     /// How many executions were ordered on a target since then; rollbacks do not count.
     pub fn executions_since(&self, target: &str, since: Timestamp) -> Result<u32, Refusal> {
-        Ok(self.0.query_row(
+        Ok(self.sql.query_row(
             "SELECT count(*) FROM executions WHERE target = ?1 AND queued_at > ?2 AND action = ?3",
             params![target, since.unix(), action_key(Action::Execute)?],
+            |row| row.get(0),
+        )?)
+    }
+
+    /// The grant with this id.
+    pub fn grant(&self, id: &str) -> Result<Option<GrantRecord>, Refusal> {
+        let state = self.text("SELECT state FROM grants WHERE id = ?1", params![id])?;
+        self.sealed.check(&format!("grant {id}"), state.as_deref())?;
+        Ok(state.map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+
+    /// Grants, the newest first; at most `limit`.
+    pub fn grants(&self, limit: u32) -> Result<Vec<GrantRecord>, Refusal> {
+        let mut statement = self
+            .sql
+            .prepare_cached("SELECT id FROM grants ORDER BY proposed_at DESC, id LIMIT ?1")?;
+        let ids: Vec<String> = statement
+            .query_map(params![limit], first_text)?
+            .collect::<Result<_, _>>()?;
+        let grants = ids.iter().filter_map(|id| self.grant(id).transpose());
+        grants.collect()
+    }
+
+    /// Requests that a grant covered, the newest first; at most `limit`.
+    pub fn granted_requests(&self, grant: &str, limit: u32) -> Result<Vec<Request>, Refusal> {
+        self.many(
+            "SELECT state FROM requests WHERE json_extract(state, '$.granted.grant') = ?1
+             ORDER BY opened_at DESC, id LIMIT ?2",
+            params![grant, limit],
+        )
+    }
+
+    /// Requests that any grant covered and that were opened since then.
+    pub fn granted_since(&self, since: Timestamp) -> Result<Vec<Request>, Refusal> {
+        self.many(
+            "SELECT state FROM requests WHERE opened_at > ?1 AND json_extract(state, '$.granted.grant') IS NOT NULL",
+            params![since.unix()],
+        )
+    }
+
+    /// How many requests a grant covered since then, whatever became of them; one plan may be left out.
+    pub fn grant_uses_since(&self, grant: &str, since: Timestamp, except: Option<Digest>) -> Result<u32, Refusal> {
+        let except = except.map(|plan| plan.to_string()).unwrap_or_default();
+        Ok(self.sql.query_row(
+            "SELECT count(*) FROM requests
+             WHERE json_extract(state, '$.granted.grant') = ?1 AND opened_at > ?2 AND plan_digest <> ?3",
+            params![grant, since.unix(), except],
             |row| row.get(0),
         )?)
     }
@@ -178,7 +254,7 @@ impl Rows<'_> {
     /// Bytes kept under their digest, checked against it.
     pub fn content(&self, digest: Digest) -> Result<Vec<u8>, Refusal> {
         let body: Option<Vec<u8>> = self
-            .0
+            .sql
             .query_row(
                 "SELECT body FROM contents WHERE digest = ?1",
                 params![digest.to_string()],
@@ -205,17 +281,20 @@ impl Rows<'_> {
 
     /// A named single value.
     pub fn mark<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Refusal> {
-        self.one("SELECT value FROM marks WHERE name = ?1", params![name])
+        let value = self.text("SELECT value FROM marks WHERE name = ?1", params![name])?;
+        self.sealed.check(name, value.as_deref())?;
+        Ok(value.map(|text| serde_json::from_str(&text)).transpose()?)
     }
 
     /// All values whose name begins so, by the rest of their names.
     pub fn marks<T: DeserializeOwned>(&self, prefix: &str) -> Result<BTreeMap<String, T>, Refusal> {
         let sql = "SELECT name, value FROM marks WHERE substr(name, 1, length(?1)) = ?1";
-        let mut statement = self.0.prepare_cached(sql)?;
+        let mut statement = self.sql.prepare_cached(sql)?;
         let named = statement.query_map(params![prefix], |row| Ok((row.get(0)?, row.get(1)?)))?;
         named
             .map(|named| {
                 let (name, value): (String, String) = named?;
+                self.sealed.check(&name, Some(&value))?;
                 let rest = name.strip_prefix(prefix).unwrap_or_default().to_owned();
                 Ok((rest, serde_json::from_str(&value)?))
             })
@@ -223,18 +302,23 @@ impl Rows<'_> {
     }
 
     fn one<T: DeserializeOwned>(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Option<T>, Refusal> {
-        let text = self.0.prepare_cached(sql)?.query_row(values, first_text).optional()?;
+        let text = self.text(sql, values)?;
         Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
     }
 
+    fn text(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Option<String>, Refusal> {
+        let mut statement = self.sql.prepare_cached(sql)?;
+        Ok(statement.query_row(values, first_text).optional()?)
+    }
+
     fn many<T: DeserializeOwned>(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<T>, Refusal> {
-        let mut statement = self.0.prepare_cached(sql)?;
+        let mut statement = self.sql.prepare_cached(sql)?;
         let texts = statement.query_map(values, first_text)?;
         texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
     }
 
     fn all(&self, sql: &str) -> Result<BTreeMap<String, String>, Refusal> {
-        let mut statement = self.0.prepare_cached(sql)?;
+        let mut statement = self.sql.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -296,6 +380,20 @@ impl Change<'_, '_> {
         Ok(execution)
     }
 
+    /// Applies an event to a grant, journals it and keeps the new state.
+    pub fn grant_event(&self, state: Option<GrantRecord>, event: GrantEvent) -> Result<GrantRecord, Refusal> {
+        let (kind, data) = (event.name(), serde_json::to_value(&event)?);
+        let grant = GrantRecord::apply(state, event)?;
+        let state = to_state(&grant)?;
+        self.note_sealed(kind, &grant.id, data, &format!("grant {}", grant.id), &state)?;
+        self.tx.sql().execute(
+            "INSERT INTO grants (id, proposed_at, state) VALUES (?1, ?2, ?3)
+             ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+            params![grant.id, grant.proposed_at.unix(), state],
+        )?;
+        Ok(grant)
+    }
+
     /// Keeps bytes under their digest.
     pub fn keep(&self, body: &[u8]) -> Result<Digest, Refusal> {
         let digest = Digest::of(body);
@@ -311,7 +409,31 @@ impl Change<'_, '_> {
         self.keep(&canonical_json(value)?)
     }
 
-    /// Sets a named single value; the caller journals why.
+    /// Journals why a value that decides something changes, with the digest of what it becomes, and sets it.
+    pub fn set_sealed(
+        &self,
+        kind: &str,
+        subject: &str,
+        why: Value,
+        name: &str,
+        value: &impl Serialize,
+    ) -> Result<(), Refusal> {
+        let text = to_state(value)?;
+        self.note_sealed(kind, subject, why, name, &text)?;
+        self.set_mark(name, value)
+    }
+
+    fn note_sealed(&self, kind: &str, subject: &str, mut why: Value, name: &str, text: &str) -> Result<(), Refusal> {
+        let digest = Digest::of(text.as_bytes());
+        if let Some(why) = why.as_object_mut() {
+            why.insert("sealed".to_owned(), seal(name, digest));
+        }
+        self.sealed.expect(name, digest);
+        self.written.borrow_mut().push((name.to_owned(), digest));
+        self.note(kind, subject, why)
+    }
+
+    /// Sets a named single value that decides nothing; the caller journals why.
     pub fn set_mark(&self, name: &str, value: &impl Serialize) -> Result<(), Refusal> {
         self.tx.sql().execute(
             "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -345,7 +467,9 @@ const REQUEST_KINDS: &[&str] = &[
     "request_rejected",
     "request_expired",
     "request_used",
+    "request_granted",
 ];
+const GRANT_KINDS: &[&str] = &["grant_proposed", "grant_signed", "grant_revoked"];
 const ORDER_KINDS: &[&str] = &[
     "order_queued",
     "order_claimed",

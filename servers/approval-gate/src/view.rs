@@ -9,7 +9,7 @@ use crate::advice::Advice;
 use crate::execution::Execution;
 use crate::preflight::Preflight;
 use crate::refusal::Refusal;
-use crate::request::{Request, Review, Signed};
+use crate::request::{Granted, Request, Review, Signed};
 use crate::store::Rows;
 
 /// A request in a list.
@@ -89,6 +89,9 @@ pub struct RequestView {
     pub groups: Vec<String>,
     /// Signatures so far.
     pub approvals: Vec<SignatureView>,
+    /// The grant that covers it, if nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Granted>,
     /// Who said no, if anyone did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<SignatureView>,
@@ -143,7 +146,7 @@ impl Summary {
             target: terms.target.clone(),
             requester: terms.requester.clone(),
             plan_digest: terms.plan_digest,
-            have: request.approvals.len(),
+            have: request.have(),
             need: terms.need,
             missing_groups: request.missing_groups(),
             opened_at: terms.opened_at,
@@ -189,6 +192,7 @@ impl RequestView {
             need_ssh: terms.need_ssh,
             groups: terms.groups.clone(),
             approvals: request.approvals.iter().map(SignatureView::of).collect(),
+            granted: request.granted.clone(),
             rejected: request.rejection().map(SignatureView::of),
         })
     }

@@ -23,6 +23,9 @@ pub struct ApproversDocument {
     /// From 1; a list with a smaller one than seen before is refused.
     pub version: u64,
     pub people: Vec<Person>,
+    /// Grants that count nowhere any more, whatever a gate says of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked_grants: Vec<String>,
 }
 
 /// One person (or agent), however many keys.
@@ -76,13 +79,14 @@ pub enum Account {
 /// ```
 /// ```compile_fail,E0451
 /// fn forge(people: Vec<approval::Person>, digest: runbooks::Digest) -> approval::Approvers {
-///     approval::Approvers { version: 1, people, keys: Default::default(), digest }
+///     approval::Approvers { version: 1, people, revoked_grants: Vec::new(), keys: Default::default(), digest }
 /// }
 /// ```
 #[derive(Debug)]
 pub struct Approvers {
     version: u64,
     people: Vec<Person>,
+    revoked_grants: Vec<String>,
     keys: BTreeMap<String, ListedKey>,
     digest: Digest,
 }
@@ -151,6 +155,9 @@ impl ApproversDocument {
         }
         if self.version == 0 || self.version > strict::MAX_INTEGER {
             return Err(malformed(format!("version must be 1 to {}", strict::MAX_INTEGER)));
+        }
+        for grant in &self.revoked_grants {
+            check_id("a grant", grant).map_err(malformed)?;
         }
         let mut ids = BTreeSet::new();
         let mut keys = BTreeMap::new();
@@ -272,6 +279,7 @@ impl Approvers {
         Ok(Self {
             version: document.version,
             people: document.people,
+            revoked_grants: document.revoked_grants,
             keys,
             digest: Digest::of(&payload),
         })
@@ -290,6 +298,11 @@ impl Approvers {
     /// Returns everyone listed, agents too.
     pub fn people(&self) -> &[Person] {
         &self.people
+    }
+
+    /// Tells whether the administrator has revoked a grant.
+    pub fn is_revoked(&self, grant: &str) -> bool {
+        self.revoked_grants.iter().any(|revoked| revoked == grant)
     }
 
     /// Finds a person by id.

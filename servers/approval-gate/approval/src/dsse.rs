@@ -11,6 +11,8 @@ pub const STANDING_TYPE: &str = "application/vnd.countersign.standing.v1+json";
 pub const APPROVERS_TYPE: &str = "application/vnd.countersign.approvers.v1+json";
 pub const FREEZE_TYPE: &str = "application/vnd.countersign.freeze.v1+json";
 pub const INVITATION_TYPE: &str = "application/vnd.countersign.invitation.v1+json";
+pub const GRANT_TYPE: &str = "application/vnd.countersign.grant.v1+json";
+pub const GRANT_REVOCATION_TYPE: &str = "application/vnd.countersign.grant-revocation.v1+json";
 
 // One SSH namespace per type of document. A key that signs one kind can never be made to have signed another, even if
 // the same key is used for both.
@@ -20,6 +22,8 @@ pub const STANDING_NAMESPACE: &str = "standing@countersign";
 pub const APPROVERS_NAMESPACE: &str = "approvers@countersign";
 pub const FREEZE_NAMESPACE: &str = "freeze@countersign";
 pub const INVITATION_NAMESPACE: &str = "invitation@countersign";
+pub const GRANT_NAMESPACE: &str = "grant@countersign";
+pub const GRANT_REVOCATION_NAMESPACE: &str = "grant-revocation@countersign";
 /// What the gate attests to have learnt from Slack or PagerDuty, for those who cannot sign there.
 pub const ATTESTATION_NAMESPACE: &str = "attestation@countersign";
 

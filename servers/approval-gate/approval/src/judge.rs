@@ -1,12 +1,17 @@
 //! What a token must say for a plan: the rules alone, over plain facts.
 
-use runbooks::{Digest, Target, Timestamp};
+use std::collections::BTreeMap;
+
+use policies::Preapproval;
+use runbooks::{BoundParameter, Digest, RunbookRef, Target, Timestamp};
 
 use crate::{
     MAX_SKEW_S,
     approvers::Approvers,
+    grant::GrantBook,
+    grant_judge::{self, Covering},
     public_key::PublicKey,
-    quorum::{self, Floor},
+    quorum::{self, Floor, Yes},
     refusal::Refusal,
     statement::{Action, Decision, Statement},
     token::Token,
@@ -26,6 +31,8 @@ pub struct Expectations<'a> {
     /// The gate's key: what it attests in the name of people who cannot sign where they are.
     pub gate_key: &'a PublicKey,
     pub action: Action,
+    /// What the verifier has written down of the grant that the token holds, if it holds one.
+    pub grant: GrantBook,
 }
 
 /// What of a plan, and of the policy that permitted it, the statements must agree with.
@@ -45,6 +52,9 @@ pub(crate) struct Subject<'a> {
     pub(crate) methods: &'a [String],
     pub(crate) approve_within_s: u32,
     pub(crate) execute_within_s: u32,
+    pub(crate) runbook: &'a RunbookRef,
+    pub(crate) parameters: &'a BTreeMap<String, BoundParameter>,
+    pub(crate) preapproval: Preapproval,
 }
 
 /// What was found.
@@ -53,12 +63,17 @@ pub(crate) struct Verdict {
     pub(crate) approvers: Vec<String>,
     pub(crate) not_before: Timestamp,
     pub(crate) execute_by: Timestamp,
+    /// The grant that it was approved under, if nobody was asked.
+    pub(crate) grant: Option<Covering>,
 }
 
 /// Judges a token. The order of the checks is the order of the codes: who signed, then what was signed, then whether
 /// somebody said no, then whether those who said yes may, now, and are enough.
 pub(crate) fn judge(subject: &Subject<'_>, token: &Token, expect: &Expectations<'_>) -> Result<Verdict, Refusal> {
     let need = quorum::required(subject.approvers, expect.floor)?;
+    if token.is_grant() {
+        return grant_judge::judge(subject, token, expect, need);
+    }
     let votes = token
         .envelopes()
         .iter()
@@ -78,7 +93,12 @@ pub(crate) fn judge(subject: &Subject<'_>, token: &Token, expect: &Expectations<
         check_windows(vote.statement(), subject)?;
         check_window(expect.now, vote.statement().not_before, vote.statement().execute_by)?;
     }
-    let approvers = quorum::count(&votes, need, expect.floor)?;
+    let given = votes.iter().map(|vote| Yes {
+        approver: &vote.statement().approver,
+        method: vote.statement().method,
+        hardware: vote.is_hardware(),
+    });
+    let approvers = quorum::count(&given.collect::<Vec<_>>(), need, expect.floor)?;
     quorum::represent(&approvers, subject.groups, expect.approvers)?;
     let statements = || votes.iter().map(Vote::statement);
     Ok(Verdict {
@@ -89,6 +109,7 @@ pub(crate) fn judge(subject: &Subject<'_>, token: &Token, expect: &Expectations<
         execute_by: statements()
             .map(|s| s.execute_by)
             .fold(subject.expires_at, Timestamp::min),
+        grant: None,
     })
 }
 

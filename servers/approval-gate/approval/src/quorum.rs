@@ -9,7 +9,6 @@ use crate::{
     approvers::{Approvers, Person},
     refusal::Refusal,
     statement::Method,
-    vote::Vote,
 };
 
 /// What the verifier itself asks for at least, from its own configuration. A policy may ask for more, never for less.
@@ -28,6 +27,9 @@ pub struct Floor {
     /// Whether an approval counts that nobody but the gate vouches for.
     #[serde(default)]
     pub attested: bool,
+    /// Whether what people signed ahead of time counts: a standing grant.
+    #[serde(default)]
+    pub grants: bool,
 }
 
 /// Returns how many people must approve. Neither side may leave it at zero.
@@ -38,26 +40,32 @@ pub(crate) fn required(policy: u32, floor: &Floor) -> Result<u32, Refusal> {
     Ok(policy.max(floor.approvers))
 }
 
+/// One valid signature for a plan, whatever it is under.
+pub(crate) struct Yes<'a> {
+    pub(crate) approver: &'a str,
+    pub(crate) method: Method,
+    pub(crate) hardware: bool,
+}
+
 /// Counts the people behind approvals and returns their ids, sorted.
-pub(crate) fn count(votes: &[Vote], need: u32, floor: &Floor) -> Result<Vec<String>, Refusal> {
-    let people: BTreeSet<&str> = votes.iter().map(|vote| vote.statement().approver.as_str()).collect();
-    let those = |counts: &dyn Fn(&Vote) -> bool| {
-        let votes = votes.iter().filter(|vote| counts(vote));
-        let people: BTreeSet<&str> = votes.map(|vote| vote.statement().approver.as_str()).collect();
+pub(crate) fn count(given: &[Yes<'_>], need: u32, floor: &Floor) -> Result<Vec<String>, Refusal> {
+    let people: BTreeSet<&str> = given.iter().map(|yes| yes.approver).collect();
+    let those = |counts: &dyn Fn(&Yes<'_>) -> bool| {
+        let people: BTreeSet<&str> = given.iter().filter(|yes| counts(yes)).map(|yes| yes.approver).collect();
         as_count(people.len())
     };
     let have = as_count(people.len());
     if have < need {
         return Err(Refusal::NotEnoughApprovers { have, need });
     }
-    let have = those(&Vote::is_hardware);
+    let have = those(&|yes| yes.hardware);
     if have < floor.hardware {
         return Err(Refusal::NotEnoughHardware {
             have,
             need: floor.hardware,
         });
     }
-    let have = those(&|vote| vote.statement().method == Method::Ssh);
+    let have = those(&|yes| yes.method == Method::Ssh);
     if have < floor.ssh {
         return Err(Refusal::NotEnoughSsh { have, need: floor.ssh });
     }
@@ -152,6 +160,7 @@ mod tests {
             hardware: 0,
             ssh: 0,
             attested: false,
+            grants: false,
         }
     }
 

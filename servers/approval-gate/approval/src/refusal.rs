@@ -93,6 +93,28 @@ pub enum Refusal {
     /// No number of signatures could ever be enough.
     #[error("nobody is listed who could approve for {}", .groups.join(", "))]
     NobodyInGroup { groups: Vec<String> },
+    #[error("malformed grant: {0}")]
+    MalformedGrant(String),
+    /// Policy, floor or list do not let this be approved ahead of time.
+    #[error("{0} does not let a grant approve this plan")]
+    GrantNotAllowed(&'static str),
+    /// Its signatures are under different terms.
+    #[error("the token mixes signatures under different grants")]
+    MixedGrants,
+    #[error("the grant is for runbook `{granted}`, not `{offered}`, or for another version or content of it")]
+    GrantWrongRunbook { granted: String, offered: String },
+    #[error("the grant does not name target `{0}` as it is")]
+    GrantWrongTarget(String),
+    #[error("the value of `{parameter}` is not within what the grant allows")]
+    GrantOutOfBounds { parameter: String },
+    #[error("the grant is outside its own windows now")]
+    GrantOutsideWindow,
+    #[error("the grant ended at {0}")]
+    GrantExpired(Timestamp),
+    #[error("the grant was used {uses} times in 24 hours; it allows {max}")]
+    GrantSpent { uses: u32, max: u32 },
+    #[error("the grant was revoked")]
+    GrantRevoked,
     #[error("two clocks are {apart_s} s apart, more than {} s", crate::MAX_SKEW_S)]
     ClockSkew { apart_s: u64 },
 }
@@ -135,6 +157,16 @@ impl Refusal {
             Self::NotEnoughSsh { .. } => "not_enough_ssh",
             Self::GroupMissing { .. } => "group_missing",
             Self::NobodyInGroup { .. } => "nobody_in_group",
+            Self::MalformedGrant(_) => "malformed_grant",
+            Self::GrantNotAllowed(_) => "grant_not_allowed",
+            Self::MixedGrants => "mixed_grants",
+            Self::GrantWrongRunbook { .. } => "grant_wrong_runbook",
+            Self::GrantWrongTarget(_) => "grant_wrong_target",
+            Self::GrantOutOfBounds { .. } => "grant_out_of_bounds",
+            Self::GrantOutsideWindow => "grant_outside_window",
+            Self::GrantExpired(_) => "grant_expired",
+            Self::GrantSpent { .. } => "grant_spent",
+            Self::GrantRevoked => "grant_revoked",
             Self::ClockSkew { .. } => "clock_skew",
         }
     }

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use runbooks::{Digest, Target, Timestamp};
+use policies::Preapproval;
+use runbooks::{BoundParameter, Digest, RunbookRef, Target, Timestamp};
 
 use crate::{
-    APPROVERS_NAMESPACE, Action, Approvers, ApproversDocument, Decision, Envelope, Expectations, Floor, GateKey, Key,
-    Method, Person, PublicKey, Refusal, STATEMENT_NAMESPACE, STATEMENT_TYPE, Signature, Statement, Token,
+    APPROVERS_NAMESPACE, Action, Approvers, ApproversDocument, Decision, Envelope, Expectations, Floor, GateKey,
+    GrantBook, Key, Method, Person, PublicKey, Refusal, STATEMENT_NAMESPACE, STATEMENT_TYPE, Signature, Statement,
+    Token,
     judge::{Subject, Verdict, judge},
 };
 
@@ -29,6 +31,10 @@ pub(crate) struct Scene {
     pub(crate) groups: Vec<String>,
     pub(crate) methods: Vec<String>,
     pub(crate) now: Timestamp,
+    pub(crate) preapproval: Preapproval,
+    pub(crate) grant: GrantBook,
+    pub(crate) action: Action,
+    pub(crate) parameters: BTreeMap<String, BoundParameter>,
     target: Target,
 }
 
@@ -53,6 +59,7 @@ impl Scene {
                 schema: ApproversDocument::SCHEMA.to_owned(),
                 version: 1,
                 people: people.to_vec(),
+                revoked_grants: Vec::new(),
             },
             admin: GateKey::generate().unwrap(),
             gate_key: GateKey::generate().unwrap(),
@@ -61,11 +68,16 @@ impl Scene {
                 hardware: 0,
                 ssh: 0,
                 attested: false,
+                grants: false,
             },
             need: 1,
             groups: Vec::new(),
             methods: vec!["ssh".to_owned()],
             now: at(60),
+            preapproval: Preapproval::Never,
+            grant: GrantBook::default(),
+            action: Action::Execute,
+            parameters: BTreeMap::new(),
             target: target(),
         }
     }
@@ -143,8 +155,10 @@ impl Scene {
             floor: &self.floor,
             approvers,
             gate_key: self.gate_key.public_key(),
-            action: Action::Execute,
+            action: self.action,
+            grant: self.grant,
         };
+        let runbook = runbook();
         let subject = Subject {
             digest: Digest::of(b"plan"),
             target: &self.target,
@@ -158,6 +172,9 @@ impl Scene {
             methods: &self.methods,
             approve_within_s: 900,
             execute_within_s: 1800,
+            runbook: &runbook,
+            parameters: &self.parameters,
+            preapproval: self.preapproval,
         };
         judge(&subject, token, &expect)
     }
@@ -184,7 +201,15 @@ pub(crate) fn listed(key: &PublicKey) -> Key {
     }
 }
 
-fn target() -> Target {
+pub(crate) fn runbook() -> RunbookRef {
+    RunbookRef {
+        id: "terminate-blocker".to_owned(),
+        version: 1,
+        digest: Digest::of(b"runbook"),
+    }
+}
+
+pub(crate) fn target() -> Target {
     Target {
         name: "orders".to_owned(),
         environment: "demo".to_owned(),

@@ -4,7 +4,11 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use runbooks::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{dsse::Envelope, strict};
+use crate::{
+    dsse::{Envelope, GRANT_TYPE},
+    grant::Grant,
+    strict,
+};
 
 /// Signed statements, as the agent hands them back. It is no secret, yet logs and journals keep only its hash.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,6 +69,20 @@ impl Token {
     /// Returns the digest that stands for the token in logs and journals.
     pub fn hash(&self) -> Digest {
         Digest::of(self.text.as_bytes())
+    }
+
+    /// Tells whether it holds a grant rather than statements about one plan.
+    pub(crate) fn is_grant(&self) -> bool {
+        self.envelopes
+            .first()
+            .is_some_and(|envelope| envelope.payload_type == GRANT_TYPE)
+    }
+
+    /// Returns the id of the grant that it holds, for the verifier to look up in its own books; nothing is verified yet.
+    pub fn grant_id(&self) -> Option<String> {
+        let envelope = self.envelopes.first().filter(|_| self.is_grant())?;
+        let (payload, _) = envelope.open(GRANT_TYPE).ok()?;
+        Grant::parse(&payload).ok()?.terms.id().ok()
     }
 
     /// Returns the envelopes, none of them verified.

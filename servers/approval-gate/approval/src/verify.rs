@@ -5,6 +5,7 @@ use runbooks::{Digest, Plan, Timestamp};
 
 use crate::{
     MAX_SKEW_S,
+    grant_judge::Covering,
     judge::{Expectations, Subject, check_window, judge},
     refusal::Refusal,
     statement::Action,
@@ -18,7 +19,7 @@ use crate::{
 /// use approval::{Action, ApprovedPlan};
 /// use runbooks::{Digest, Timestamp};
 /// fn forge(permitted: policies::PermittedPlan, action: Action, token_hash: Digest, at: Timestamp) -> ApprovedPlan {
-///     ApprovedPlan { permitted, action, token_hash, approvers: Vec::new(), not_before: at, execute_by: at }
+///     ApprovedPlan { permitted, action, token_hash, approvers: Vec::new(), not_before: at, execute_by: at, grant: None }
 /// }
 /// ```
 /// ```compile_fail,E0599
@@ -38,6 +39,7 @@ pub struct ApprovedPlan {
     approvers: Vec<String>,
     not_before: Timestamp,
     execute_by: Timestamp,
+    grant: Option<Covering>,
 }
 
 /// Verifies a token for a plan. Every envelope in it must hold: one bad signature, one statement for something else or
@@ -50,8 +52,14 @@ pub fn verify(permitted: PermittedPlan, token: &Token, expect: &Expectations<'_>
         approvers: verdict.approvers,
         not_before: verdict.not_before,
         execute_by: verdict.execute_by,
+        grant: verdict.grant,
         permitted,
     })
+}
+
+/// Judges a token as [`verify`] does, and approves nothing: for a gate that looks for a grant which covers a plan.
+pub fn check(permitted: &PermittedPlan, token: &Token, expect: &Expectations<'_>) -> Result<(), Refusal> {
+    judge(&subject(permitted), token, expect).map(drop)
 }
 
 impl ApprovedPlan {
@@ -83,9 +91,16 @@ impl ApprovedPlan {
         self.execute_by
     }
 
-    /// Checks the execution window again: before every step, with the executor's clock and with the target's.
+    /// Returns the id of the grant that it was approved under, if nobody was asked.
+    pub fn grant(&self) -> Option<&str> {
+        self.grant.as_ref().map(Covering::id)
+    }
+
+    /// Checks the execution window again, and those of the grant: before every step, with the executor's clock and with the
+    /// target's.
     pub fn check_time(&self, now: Timestamp) -> Result<(), Refusal> {
-        check_window(now, self.not_before, self.execute_by)
+        check_window(now, self.not_before, self.execute_by)?;
+        self.grant.as_ref().map_or(Ok(()), |grant| grant.check_time(now))
     }
 
     #[cfg(feature = "danger")]
@@ -97,6 +112,7 @@ impl ApprovedPlan {
             approvers: Vec::new(),
             not_before: Timestamp::from_unix(0),
             execute_by,
+            grant: None,
         }
     }
 }
@@ -127,6 +143,9 @@ fn subject(permitted: &PermittedPlan) -> Subject<'_> {
         methods: &obligations.methods,
         approve_within_s: obligations.approve_within_s,
         execute_within_s: obligations.execute_within_s,
+        runbook: &document.runbook,
+        parameters: &document.parameters,
+        preapproval: obligations.preapproval,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     public_key::PublicKey,
     quorum::is_requester,
     refusal::Refusal,
-    sshsig::Presence,
+    signer::{self, Claim, Signer},
     statement::{Decision, Statement},
 };
 
@@ -160,37 +160,16 @@ impl Vote {
 
     fn check(payload: &[u8], proof: &Proof, approvers: &Approvers, now: Timestamp) -> Result<Self, Refusal> {
         let statement = Statement::parse(payload)?;
-        let key = approvers
-            .key(&statement.key_id)
-            .filter(|key| key.person == statement.approver)
-            .ok_or_else(|| Refusal::UnknownKey {
-                approver: statement.approver.clone(),
-                key_id: statement.key_id.clone(),
-            })?;
-        if now < key.valid_from || now >= key.valid_until {
-            return Err(Refusal::KeyNotValidNow {
-                approver: statement.approver,
-                key_id: statement.key_id,
-                from: key.valid_from,
-                until: key.valid_until,
-            });
-        }
-        if statement.method != key.public_key.method() {
-            return Err(Refusal::OtherMethod {
-                approver: statement.approver,
-                method: statement.method.name().to_owned(),
-            });
-        }
-        let presence = proof
-            .verify(&key.public_key, STATEMENT_NAMESPACE, &pae(STATEMENT_TYPE, payload))
-            .map_err(|source| Refusal::BadSignature {
-                approver: statement.approver.clone(),
-                source,
-            })?;
-        check_presence(presence, &statement.approver)?;
+        let claim = Claim {
+            approver: &statement.approver,
+            key_id: &statement.key_id,
+            method: statement.method,
+        };
+        let message = pae(STATEMENT_TYPE, payload);
+        let Signer { hardware, agent } = signer::check(&claim, proof, STATEMENT_NAMESPACE, &message, approvers, now)?;
         Ok(Self {
-            hardware: key.hardware && presence.is_hardware(),
-            agent: key.agent,
+            hardware,
+            agent,
             envelope: Envelope::new(STATEMENT_TYPE, payload, proof),
             statement,
         })
@@ -226,17 +205,6 @@ impl Vote {
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
     }
-}
-
-fn check_presence(presence: Presence, approver: &str) -> Result<(), Refusal> {
-    let approver = || approver.to_owned();
-    if !presence.is_touched() {
-        return Err(Refusal::TouchMissing { approver: approver() });
-    }
-    if !presence.is_verified() {
-        return Err(Refusal::PinMissing { approver: approver() });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

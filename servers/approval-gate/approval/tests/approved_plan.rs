@@ -3,7 +3,7 @@
 
 use approval::{
     APPROVERS_NAMESPACE, Action, ApprovedPlan, Approvers, ApproversDocument, Decision, Expectations, Floor, GateKey,
-    Key, Method, Person, Refusal, STATEMENT_NAMESPACE, Statement, Token, verify, verify_signature,
+    GrantBook, Key, Method, Person, Refusal, STATEMENT_NAMESPACE, Statement, Token, verify, verify_signature,
 };
 use policies::{PermittedPlan, Policy, PolicyContext};
 use runbooks::{Catalog, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
@@ -83,6 +83,7 @@ impl Alice {
         let document = ApproversDocument {
             schema: ApproversDocument::SCHEMA.to_owned(),
             version: 1,
+            revoked_grants: Vec::new(),
             people: vec![Person {
                 id: "alice".to_owned(),
                 name: "Alice".to_owned(),
@@ -141,6 +142,7 @@ impl Alice {
             hardware: 0,
             ssh: 0,
             attested: false,
+            grants: false,
         };
         let expect = Expectations {
             gate: "gate-1",
@@ -150,6 +152,7 @@ impl Alice {
             gate_key: gate.public_key(),
             approvers: &self.approvers,
             action: Action::Execute,
+            grant: GrantBook::default(),
         };
         verify(permitted, token, &expect)
     }

@@ -43,6 +43,7 @@ impl Desk {
         let document = ApproversDocument {
             schema: ApproversDocument::SCHEMA.to_owned(),
             version: 3,
+            revoked_grants: Vec::new(),
             people: vec![Person {
                 id: "alice".to_owned(),
                 name: "Alice".to_owned(),

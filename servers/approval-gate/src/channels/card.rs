@@ -107,6 +107,13 @@ fn steps(plan: &PlanDocument, action: Action) -> String {
 fn story(request: &Request, execution: Option<&Execution>) -> Vec<String> {
     let terms = &request.terms;
     let mut story: Vec<String> = request.approvals.iter().map(|signed| by("Approved", signed)).collect();
+    if let Some(granted) = &request.granted {
+        story.push(format!(
+            "Approved ahead of time: grant {}, signed by {}; nobody was asked",
+            granted.grant,
+            granted.approvers.join(", ")
+        ));
+    }
     match &request.status {
         Status::Pending => {
             story.push(format!(

@@ -166,7 +166,9 @@ fn open_requests(gate: &Gate, channel: &str) -> Result<Vec<String>, Refusal> {
     gate.store.view(|rows| {
         let told: BTreeMap<String, Notice> = rows.marks(&mark(channel, ""))?;
         let pending = rows.requests(Some("pending"), MAX_PENDING)?;
-        let mut ids: Vec<String> = pending.into_iter().map(|request| request.terms.id).collect();
+        let granted = rows.granted_since(gate.now().plus_s(-GRANTED_S))?;
+        let news = pending.into_iter().chain(granted);
+        let mut ids: Vec<String> = news.map(|request| request.terms.id).collect();
         for id in told.into_keys() {
             if !ids.contains(&id) {
                 ids.push(id);
@@ -206,6 +208,8 @@ fn time_until(due: Option<Timestamp>) -> Duration {
     })
 }
 
+/// No plan lives longer than a day, and nothing is reported of it after that and an hour.
+const GRANTED_S: i64 = 2 * 86_400;
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 /// Others wait behind what fails, so it is not long.
 const MAX_WAIT_S: u64 = 60;

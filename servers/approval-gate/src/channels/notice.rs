@@ -84,7 +84,13 @@ impl Notice {
     ) -> Step {
         let is_pending = request.status == Status::Pending;
         let Some(notice) = notice else {
-            return if is_pending { Step::Open } else { Step::Wait(None) };
+            // Nobody was asked about what a grant covers: all the more they are told.
+            let is_news = request.granted.is_some() && settled(request, execution).is_none_or(|at| at > now);
+            return if is_pending || is_news {
+                Step::Open
+            } else {
+                Step::Wait(None)
+            };
         };
         if notice.face != face(request, execution) {
             return Step::Show;

@@ -217,7 +217,7 @@ fn decision_name(decision: Decision) -> &'static str {
     }
 }
 
-fn confirmed() -> Result<bool, CliError> {
+pub fn confirmed() -> Result<bool, CliError> {
     print!("\nSign this? Type yes: ");
     std::io::stdout().flush().map_err(anyhow::Error::from)?;
     let mut line = String::new();

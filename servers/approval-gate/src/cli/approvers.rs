@@ -68,6 +68,9 @@ pub struct ProposeArgs {
     /// Takes a person off the list, with all keys
     #[arg(long, value_name = "ID")]
     remove: Vec<String>,
+    /// Ends a grant everywhere, whatever a gate says of it: grt-…
+    #[arg(long, value_name = "GRANT")]
+    revoke_grant: Vec<String>,
     /// For how many days an added key counts
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     valid_days: u32,
@@ -115,6 +118,7 @@ async fn propose(args: ProposeArgs) -> Result<(), CliError> {
             schema: ApproversDocument::SCHEMA.to_owned(),
             version: 0,
             people: Vec::new(),
+            revoked_grants: Vec::new(),
         },
     };
     list.version = list.version.saturating_add(1);
@@ -154,6 +158,7 @@ async fn propose(args: ProposeArgs) -> Result<(), CliError> {
     for (id, account) in args.add_account {
         find(&mut list, &id)?.accounts.push(account);
     }
+    list.revoked_grants.extend(args.revoke_grant);
     // Judged now, so that the administrator is not asked to sign what no gate would take.
     list.bytes().map_err(|error| CliError::Usage(error.to_string()))?;
     let text = serde_json::to_string_pretty(&list).map_err(anyhow::Error::from)?;
@@ -253,6 +258,9 @@ fn sign(args: &SignArgs) -> Result<(), CliError> {
                 serde_json::to_string(account).map_err(anyhow::Error::from)?
             );
         }
+    }
+    for grant in &list.revoked_grants {
+        println!("grant {} is revoked", visible(grant));
     }
     let signature = keygen::sign(&args.key, APPROVERS_NAMESPACE, &bytes)?;
     let envelope = list.envelope(&signature).map_err(anyhow::Error::from)?;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use approval::{Person, PublicKey};
 use kit::ExitCode;
 use reqwest::{RequestBuilder, Response, Url};
+use runbooks::Target;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -25,6 +26,10 @@ pub struct About {
     pub gate: String,
     /// Its environment.
     pub environment: String,
+    /// The executor that it serves.
+    pub audience: String,
+    /// What it knows to touch.
+    pub targets: Vec<Target>,
     /// The freeze as it stands.
     pub freeze: crate::freezing::FreezeMark,
 }

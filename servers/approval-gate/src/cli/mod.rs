@@ -4,6 +4,7 @@ mod approve;
 mod approvers;
 mod client;
 mod freeze;
+mod grants;
 mod invite;
 mod keygen;
 mod serve;
@@ -44,6 +45,9 @@ enum Command {
     /// Changes who may sign: propose, sign as the administrator, apply
     #[command(subcommand)]
     Approvers(approvers::ApproversCommand),
+    /// Changes what may run without anybody being asked once more: propose, sign, list, revoke
+    #[command(subcommand)]
+    Grants(grants::GrantsCommand),
     /// Makes the gate's key where there is none, and prints the public half for executors
     Key(serve::KeyArgs),
 }
@@ -78,6 +82,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Freeze(args) => freeze::freeze(args).await,
         Command::Thaw(args) => freeze::thaw(args).await,
         Command::Approvers(command) => approvers::run(command).await,
+        Command::Grants(command) => grants::run(command).await,
         Command::Key(args) => serve::key(&args),
     };
     match done {

@@ -55,7 +55,7 @@ pub async fn show(args: ShowArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn print_json(value: &Value) -> Result<(), CliError> {
+pub fn print_json(value: &Value) -> Result<(), CliError> {
     println!("{}", serde_json::to_string_pretty(value).map_err(anyhow::Error::from)?);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod channels;
 mod executor;
+mod grants;
 mod pages;
 mod people;
 
@@ -40,13 +41,13 @@ impl IntoResponse for Refusal {
 fn status_of(code: &str) -> StatusCode {
     match code {
         "no_bearer" | "not_signed_in" => StatusCode::UNAUTHORIZED,
-        "unknown_invitation" | "unknown_request" | "unknown_execution" | "unknown_order" | "unknown_plan"
-        | "unknown_preflight" => StatusCode::NOT_FOUND,
+        "unknown_invitation" | "unknown_grant" | "unknown_request" | "unknown_execution" | "unknown_order"
+        | "unknown_plan" | "unknown_preflight" => StatusCode::NOT_FOUND,
         "already_decided" | "invitation_followed" | "illegal_event" => StatusCode::CONFLICT,
         "journal_number" | "journal_event" | "journal_event_too_large" => StatusCode::UNPROCESSABLE_ENTITY,
         code if code.starts_with("malformed_") => StatusCode::BAD_REQUEST,
         code if code.starts_with("journal_") => StatusCode::SERVICE_UNAVAILABLE,
-        "internal" | "content_missing" | "content_changed" | "approvers_unwritable" => {
+        "internal" | "content_missing" | "content_changed" | "state_changed" | "approvers_unwritable" => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
         _ => StatusCode::FORBIDDEN,

@@ -17,8 +17,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use runbooks::Timestamp;
 use serde::Deserialize;
 
-use super::blocking;
 use super::people::checked_remark;
+use super::{blocking, grants};
 use crate::deciding::{Beside, Given};
 use crate::gate::Gate;
 use crate::page::{
@@ -38,6 +38,7 @@ pub fn routes(gate: Arc<Gate>) -> Router<Arc<Gate>> {
         .route("/register/{nonce}", post(register))
         .route("/freeze", post(ask_freeze))
         .route("/freeze/signed", post(freeze))
+        .merge(grants::changing())
         .route_layer(from_fn_with_state(gate, check_origin));
     Router::new()
         .route("/", get(|| async { Redirect::to("/requests") }))
@@ -48,13 +49,14 @@ pub fn routes(gate: Arc<Gate>) -> Router<Arc<Gate>> {
         .route("/sign-in", get(ask_sign_in))
         .route("/register/{nonce}", get(invitation))
         .route("/freeze", get(show_freeze))
+        .merge(grants::reading())
         .merge(changing)
 }
 
 /// A page, or why there is none.
-struct Page {
-    reader: Reader,
-    drawn: Result<String, Refusal>,
+pub struct Page {
+    pub reader: Reader,
+    pub drawn: Result<String, Refusal>,
 }
 
 impl IntoResponse for Page {
@@ -70,7 +72,7 @@ impl IntoResponse for Page {
 }
 
 /// Who asks for a page.
-struct Visitor(Reader);
+pub struct Visitor(pub Reader);
 
 impl FromRequestParts<Arc<Gate>> for Visitor {
     type Rejection = std::convert::Infallible;
@@ -289,11 +291,7 @@ async fn ask_freeze(State(gate): State<Arc<Gate>>, Visitor(reader): Visitor, For
     let drawn = blocking(|| {
         let session = signed_in(&reader, &form.csrf)?;
         let passkey = passkey_of(&gate, session)?;
-        // One line, and no longer than a statement may hold.
-        let mut reason = form.reason.split_whitespace().collect::<Vec<_>>().join(" ");
-        while reason.len() > MAX_REASON_BYTES {
-            reason.pop();
-        }
+        let reason = one_line(&form.reason);
         let said = gate.freeze_to_sign(form.state, &reason, &session.person, &session.key_id)?;
         let malformed = |error: approval::FreezeError| Refusal::because(error.code(), &error);
         let (payload, message) = (
@@ -369,7 +367,16 @@ fn passkeys_work(gate: &Gate) -> Result<(), Refusal> {
     }
 }
 
-fn signed_in<'a>(reader: &'a Reader, csrf: &str) -> Result<&'a Session, Refusal> {
+/// A reason on one line, and no longer than what is signed may hold.
+pub fn one_line(reason: &str) -> String {
+    let mut reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    while reason.len() > MAX_REASON_BYTES {
+        reason.pop();
+    }
+    reason
+}
+
+pub fn signed_in<'a>(reader: &'a Reader, csrf: &str) -> Result<&'a Session, Refusal> {
     let session = reader
         .session
         .as_ref()
@@ -381,7 +388,7 @@ fn signed_in<'a>(reader: &'a Reader, csrf: &str) -> Result<&'a Session, Refusal>
     }
 }
 
-fn passkey_of(gate: &Gate, session: &Session) -> Result<Passkey, Refusal> {
+pub fn passkey_of(gate: &Gate, session: &Session) -> Result<Passkey, Refusal> {
     match gate.approvers().find_key(&session.key_id) {
         Some(ApproverKey::Passkey(passkey)) => Ok(passkey.clone()),
         Some(ApproverKey::Ssh(_)) | None => Err(Refusal::new("unknown_key", "your passkey is not listed any more")),
@@ -390,7 +397,7 @@ fn passkey_of(gate: &Gate, session: &Session) -> Result<Passkey, Refusal> {
 
 /// The passkey's answer, base64url.
 #[derive(Deserialize)]
-struct AnswerForm {
+pub struct AnswerForm {
     credential: String,
     client_data: String,
     authenticator_data: String,
@@ -398,7 +405,7 @@ struct AnswerForm {
 }
 
 impl AnswerForm {
-    fn read(&self) -> Result<Answer, Refusal> {
+    pub fn read(&self) -> Result<Answer, Refusal> {
         Ok(Answer {
             credential: bytes(&self.credential)?,
             client_data: bytes(&self.client_data)?,
@@ -408,13 +415,13 @@ impl AnswerForm {
     }
 }
 
-fn bytes(text: &str) -> Result<Vec<u8>, Refusal> {
+pub fn bytes(text: &str) -> Result<Vec<u8>, Refusal> {
     let decoded = BASE64_URL_SAFE_NO_PAD.decode(text);
     decoded.map_err(|_| Refusal::new("malformed_signature", "the passkey's answer is not base64url"))
 }
 
 /// Back to the page, so that loading it again sends nothing again.
-fn after<T>(reader: Reader, done: Result<T, Refusal>, path: &str) -> Response {
+pub fn after<T>(reader: Reader, done: Result<T, Refusal>, path: &str) -> Response {
     match done {
         Ok(_) => Redirect::to(path).into_response(),
         Err(refusal) => Page {

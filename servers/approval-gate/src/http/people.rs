@@ -16,6 +16,7 @@ use super::blocking;
 use crate::deciding::{Beside, Decided, Given};
 use crate::enrolling::Registered;
 use crate::gate::Gate;
+use crate::granting::GrantView;
 use crate::refusal::Refusal;
 use crate::view::{RequestView, Summary};
 
@@ -27,6 +28,9 @@ pub fn routes() -> Router<Arc<Gate>> {
         .route("/v1/requests/{id}/statement", get(statement))
         .route("/v1/requests/{id}/decisions", post(decide))
         .route("/v1/freeze", post(freeze))
+        .route("/v1/grants", get(grants).post(sign_grant))
+        .route("/v1/grants/{id}", get(grant))
+        .route("/v1/grants/{id}/revocation", post(revoke_grant))
         .route("/v1/approvers", get(approvers).post(apply_approvers))
         .route("/v1/invitations", post(invite))
         .route("/v1/registrations", get(registrations))
@@ -60,6 +64,7 @@ async fn about(State(gate): State<Arc<Gate>>) -> Result<Json<Value>, Refusal> {
         "gate": gate.id,
         "environment": gate.environment,
         "audience": gate.audience,
+        "targets": gate.targets,
         "pages": gate.base_url(),
         "public_key": gate.key.public_key().to_string(),
         "journal": gate.store.vkey(),
@@ -108,6 +113,28 @@ async fn decide(
 async fn freeze(State(gate): State<Arc<Gate>>, envelope: String) -> Result<Json<Value>, Refusal> {
     let mark = blocking(|| gate.freeze(&envelope))?;
     Ok(Json(json!({"freeze": mark})))
+}
+
+async fn grants(State(gate): State<Arc<Gate>>) -> Result<Json<Vec<GrantView>>, Refusal> {
+    blocking(|| gate.grants()).map(Json)
+}
+
+async fn grant(State(gate): State<Arc<Gate>>, Path(id): Path<String>) -> Result<Json<GrantView>, Refusal> {
+    blocking(|| gate.grant(&id)).map(Json)
+}
+
+async fn sign_grant(State(gate): State<Arc<Gate>>, envelope: String) -> Result<Json<GrantView>, Refusal> {
+    let grant = blocking(|| gate.sign_grant(&envelope, None))?;
+    blocking(|| gate.grant(&grant.id)).map(Json)
+}
+
+async fn revoke_grant(
+    State(gate): State<Arc<Gate>>,
+    Path(id): Path<String>,
+    envelope: String,
+) -> Result<Json<GrantView>, Refusal> {
+    blocking(|| gate.revoke_grant(&envelope))?;
+    blocking(|| gate.grant(&id)).map(Json)
 }
 
 async fn approvers(State(gate): State<Arc<Gate>>) -> Json<Value> {

@@ -3,6 +3,7 @@
 mod decide;
 mod execution;
 mod freeze;
+mod grants;
 mod highlight;
 mod html;
 mod people;
@@ -11,6 +12,7 @@ mod request;
 
 pub use decide::{CanDecide, Standpoint};
 pub use freeze::{freeze_page, freeze_signature_page};
+pub use grants::{CanSign, grant_page, grants_page, revocation_page};
 pub use html::Html;
 pub use people::{invitation_page, registered_page, sign_in_page};
 pub use queue::queue_page;
@@ -103,7 +105,7 @@ pub fn page(title: &str, reader: &Reader, again_s: Option<u32>, inside: impl FnO
 fn navigation(html: &mut Html, reader: &Reader) {
     html.tag("nav", |html| {
         html.markup("<a class=\"brand\" href=\"/requests\">Countersign</a>");
-        html.markup("<a href=\"/requests\">Requests</a><a href=\"/freeze\">Freeze</a>");
+        html.markup("<a href=\"/requests\">Requests</a><a href=\"/grants\">Grants</a><a href=\"/freeze\">Freeze</a>");
         match &reader.session {
             Some(session) => html.tag_with("form", &[("method", "post"), ("action", "/sign-out")], |html| {
                 csrf(html, session);

@@ -167,6 +167,27 @@ async fn somebody_registers_reads_approves_watches_and_freezes() {
     ana.sees("Freeze the gate").await;
     assert_eq!(gate.json("/v1/gate").await["freeze"]["is"], "thawed");
 
+    // What may run without asking her once more, and that it no longer may.
+    crate::grants::proposed(&world, &gate).await;
+    let terms = std::fs::read_to_string(world.path("grant.json")).unwrap();
+    ana.open(&format!("{}/grants", pages(&gate))).await;
+    ana.type_into("#terms", &terms).await;
+    ana.click("Read and sign …").await;
+    ana.sees("batch sessions that forgot to commit").await;
+    ana.sees("nobody yet").await;
+    ana.picture("grant").await;
+    ana.click("Grant with passkey").await;
+    ana.sees("signed by ana").await;
+    assert_eq!(gate.json("/v1/grants").await[0]["status"], "signed");
+    ana.type_into("#reason", "not needed any more").await;
+    ana.click("Revoke …").await;
+    ana.click("Revoke with passkey").await;
+    ana.sees("by ana at").await;
+    ana.open(&format!("{}/grants", pages(&gate))).await;
+    ana.sees("revoked").await;
+    ana.picture("grants").await;
+    assert_eq!(gate.json("/v1/grants").await[0]["status"], "revoked");
+
     ana.click("Sign out").await;
     ana.sees("Sign in").await;
     gate.kill().await;

@@ -10,6 +10,7 @@ mod advice;
 mod browser;
 mod channels;
 mod command_line;
+mod grants;
 mod path;
 mod preflight;
 mod refusals;

@@ -255,3 +255,32 @@ async fn an_approver_who_was_taken_off_after_signing_does_not_count() {
     assert_eq!(gate.execute(text(&plan), Some(&token)).await["code"], "unknown_key");
     assert!(gate.claim().await.is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_edits_the_database_of_a_running_gate_does_not_thaw_it() {
+    let world = World::new();
+    let gate = world.start().await;
+    let plan = plan();
+    let (_, token) = gate.approved(&world, &plan).await;
+    assert_eq!(gate.execute(text(&plan), Some(&token)).await["status"], "queued");
+    let key = crate::world::shown(&world.key("ana"));
+    let frozen = world
+        .run(&["freeze", "--gate", &gate.url, "--key", &key, "--reason", "stop"])
+        .await;
+    assert!(frozen.status.success(), "{frozen:?}");
+    assert!(gate.claim().await.is_none());
+    for edit in [
+        "DELETE FROM marks WHERE name = 'freeze'",
+        "INSERT INTO marks VALUES ('freeze', '{\"is\":\"never\"}')",
+    ] {
+        let sql = rusqlite::Connection::open(world.path("state/gate.db")).unwrap();
+        sql.execute(edit, []).unwrap();
+        drop(sql);
+        let refused = gate.claim_as("executor-1", crate::world::BEARER, 0).await;
+        assert_eq!(refused.status().as_u16(), 500, "{edit}");
+        assert!(refused.text().await.unwrap().contains("state_changed"), "{edit}");
+        assert!(gate.standing(&plan).await.contains("state_changed"), "{edit}");
+    }
+    gate.kill().await;
+    assert!(world.refused_start().await.contains("the row of `freeze`"));
+}

@@ -139,6 +139,7 @@ impl World {
             schema: ApproversDocument::SCHEMA.to_owned(),
             version,
             people,
+            revoked_grants: Vec::new(),
         };
         let signature = self.sign("admin", APPROVERS_NAMESPACE, &list.signing_bytes().unwrap());
         let signature = Signature::from_armored(&signature).unwrap();

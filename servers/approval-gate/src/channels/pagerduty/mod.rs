@@ -130,7 +130,9 @@ impl Channel for PagerDuty {
 
     async fn tell(&self, step: Step, card: &Card, notice: &Notice) -> Result<Vec<Post>, Undelivered> {
         match step {
-            Step::Open if self.page == Page::Opened => self.trigger(card, &card.id, "warning").await?,
+            Step::Open if self.page == Page::Opened && card.is_pending => {
+                self.trigger(card, &card.id, "warning").await?
+            }
             // A second incident: one that was acknowledged would page nobody again.
             Step::Escalate => self.trigger(card, &escalation(card), "critical").await?,
             Step::Show if notice.says_pending() && !card.is_pending => {

@@ -4,7 +4,7 @@ mod models;
 mod pagerduty;
 mod slack;
 mod socket;
-mod stand_in;
+pub mod stand_in;
 
 use std::fs;
 
