@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use incident::{ExecutionTicket, RequestTicket};
+use incident::{ExecutionTicket, RequestTicket, ReviewNote};
 use kit::Secret;
 use runbooks::{Digest, Evidence};
 use serde_json::{Map, Value, json};
@@ -55,6 +55,11 @@ pub struct RequestLook {
     /// `pending` until people or a clock have decided.
     pub status: String,
     pub approvers: Vec<String>,
+    /// The grant that covers the plan, if nobody was asked.
+    pub grant: Option<String>,
+    /// How people read it.
+    pub reviews: Vec<ReviewNote>,
+    pub slow_review: Option<String>,
 }
 
 /// How far an execution is.
@@ -106,13 +111,9 @@ impl Gate {
             .get("status")
             .and_then(Value::as_str)
             .ok_or_else(|| malformed("the request has no status"))?;
-        let signed = body.get("approvals").and_then(Value::as_array).into_iter().flatten();
-        let approvers = signed
-            .filter_map(|one| Some(one.get("approver")?.as_str()?.to_owned()))
-            .collect();
         Ok(RequestLook {
             status: status.to_owned(),
-            approvers,
+            ..read_look(&body)
         })
     }
 
@@ -230,6 +231,41 @@ fn read_ticket(body: &Value) -> Option<ExecutionTicket> {
     Some(ExecutionTicket { execution_id, order_id })
 }
 
+fn read_look(body: &Value) -> RequestLook {
+    let texts = |value: Option<&Value>| -> Vec<String> {
+        let all = value.and_then(Value::as_array).into_iter().flatten();
+        all.filter_map(|one| one.as_str().map(str::to_owned)).collect()
+    };
+    let signed = body.get("approvals").and_then(Value::as_array).into_iter().flatten();
+    let mut approvers = Vec::new();
+    let mut reviews = Vec::new();
+    for one in signed {
+        let Some(approver) = one.get("approver").and_then(Value::as_str) else {
+            continue;
+        };
+        approvers.push(approver.to_owned());
+        let took_s = one.pointer("/review/took_s").and_then(Value::as_u64);
+        let parts = one.pointer("/review/parts").cloned().unwrap_or_default();
+        if let Some(took_s) = took_s {
+            reviews.push(ReviewNote {
+                approver: approver.to_owned(),
+                took_s: u32::try_from(took_s).unwrap_or(u32::MAX),
+                longest: serde_json::from_value(parts).unwrap_or_default(),
+            });
+        }
+    }
+    let ahead = body.get("granted");
+    approvers.extend(texts(ahead.and_then(|granted| granted.get("approvers"))));
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    RequestLook {
+        status: String::new(),
+        approvers,
+        grant: text(ahead.and_then(|granted| granted.get("grant"))),
+        reviews,
+        slow_review: text(body.get("slow_review")),
+    }
+}
+
 fn read_progress(body: Value) -> Option<Progress> {
     let word = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let status = word("/status").or_else(|| word("/progress/is"))?;
@@ -270,6 +306,29 @@ mod tests {
     #[test]
     fn approved_without_a_token_is_not_approved() {
         assert!(read_refusal("approval_required", "sign it", &required("approved")).is_none());
+    }
+
+    #[test]
+    fn who_signed_and_how_they_read_is_kept() {
+        let look = read_look(&json!({
+            "approvals": [{"approver": "ana", "review": {"took_s": 370, "parts": [["Blast radius", 120], ["The script", 9]]}},
+                          {"approver": "ben"}],
+            "slow_review": "takes long",
+        }));
+        assert_eq!(look.approvers, ["ana", "ben"]);
+        let [review] = look.reviews.as_slice() else {
+            unreachable!("{look:?}")
+        };
+        assert_eq!(
+            (review.took_s, &review.longest[0]),
+            (370, &("Blast radius".to_owned(), 120))
+        );
+        assert_eq!(look.slow_review.as_deref(), Some("takes long"));
+        let look = read_look(&json!({"approvals": [], "granted": {"grant": "grt-1", "approvers": ["cem"]}}));
+        assert_eq!(
+            (look.grant.as_deref(), look.approvers),
+            (Some("grt-1"), vec!["cem".to_owned()])
+        );
     }
 
     #[test]

@@ -163,6 +163,26 @@ pub struct RequestTicket {
 pub struct Approval {
     pub token_hash: Digest,
     pub approvers: Vec<String>,
+    /// The grant that was signed ahead of time, if nobody was asked about this plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
+    /// How people read the plan, where the page could tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<ReviewNote>,
+    /// What the gate says of a runbook on which people take long to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_review: Option<String>,
+}
+
+/// How one person read a plan before deciding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewNote {
+    pub approver: String,
+    /// Seconds from the page being shown to the decision.
+    pub took_s: u32,
+    /// The parts that were in view longest, with their seconds.
+    pub longest: Vec<(String, u32)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -325,6 +325,9 @@ mod tests {
         let approval = Approval {
             token_hash: Digest::of(b"token"),
             approvers: vec!["ana".to_owned()],
+            grant: None,
+            reviews: Vec::new(),
+            slow_review: None,
         };
         let execution = ExecutionTicket {
             execution_id: "exe-1".to_owned(),

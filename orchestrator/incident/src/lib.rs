@@ -18,7 +18,7 @@ pub use diagnosis::{
 };
 pub use event::{
     Approval, Event, EvidenceNote, ExecutionResult, ExecutionTicket, HandOverReason, MissingEvidence, PlanRecord,
-    RefusedBy, RequestTicket,
+    RefusedBy, RequestTicket, ReviewNote,
 };
 pub use incident::{AlertRecord, Ending, IllegalEvent, Incident, IncidentId, Revision};
 pub use opinion::{Opinion, Reason, Verdict};

@@ -233,6 +233,30 @@ pub(super) fn approval(page: &mut Page, incident: &Incident) {
                 .unwrap_or_default(),
         ),
     ]);
+    let Some(approval) = &incident.approval else { return };
+    if let Some(grant) = &approval.grant {
+        page.text(&format!(
+            "Nobody was asked: grant {grant}, which they had signed before, covers this plan."
+        ));
+    }
+    for review in &approval.reviews {
+        let longest: Vec<String> = review.longest.iter().map(|(part, s)| format!("{part} {s} s")).collect();
+        let parts = if longest.is_empty() {
+            String::new()
+        } else {
+            format!("; in view longest: {}", longest.join(", "))
+        };
+        page.bullet(&format!(
+            "{} decided {} s after it was shown{parts}",
+            review.approver, review.took_s
+        ));
+    }
+    if !approval.reviews.is_empty() {
+        page.end_list();
+    }
+    if let Some(advice) = &approval.slow_review {
+        page.text(advice);
+    }
 }
 
 pub(super) fn recovery(page: &mut Page, incident: &Incident) {

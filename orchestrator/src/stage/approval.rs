@@ -69,11 +69,17 @@ impl Pipeline {
         match self.offer_patiently(incident, record, &document, &evidence).await? {
             Some(Standing::Approved { ticket, token }) if incident.approval.is_none() => {
                 let look = self.gate.request(&ticket.request_id).await;
-                let approvers = look.map(|look| look.approvers).unwrap_or_default();
+                let (approvers, grant, reviews, slow_review) = match look {
+                    Ok(look) => (look.approvers, look.grant, look.reviews, look.slow_review),
+                    Err(_) => Default::default(),
+                };
                 Ok(Event::Approved {
                     approval: Approval {
                         token_hash: token.hash(),
                         approvers,
+                        grant,
+                        reviews,
+                        slow_review,
                     },
                 }
                 .into())

@@ -139,8 +139,19 @@ impl Gate {
     pub fn request(&self, id: &str) -> Result<RequestView, Refusal> {
         let now = self.now();
         self.close_windows(now)?;
-        self.store
-            .view(|rows| RequestView::of(&find_request(rows, id)?, rows, self.base_url(), now))
+        let (view, runbook) = self.store.view(|rows| {
+            let request = find_request(rows, id)?;
+            let view = RequestView::of(&request, rows, self.base_url(), now)?;
+            Ok((view, request.terms.runbook))
+        })?;
+        // Whoever waits for a decision asks often, and nothing is known of how this one was read.
+        if view.summary.status == "pending" {
+            return Ok(view);
+        }
+        Ok(RequestView {
+            slow_review: self.slow_review(&runbook)?,
+            ..view
+        })
     }
 
     /// The newest requests, those that wait first.

@@ -64,6 +64,33 @@ impl ReviewTime {
 }
 
 impl Gate {
+    /// The same as Prometheus text. Without any decision on the page there is no series.
+    pub fn metrics(&self) -> String {
+        let times = tokio::task::block_in_place(|| self.review_times()).unwrap_or_default();
+        let mut text = String::from(
+            "# HELP countersign_gate_review_seconds Median time from a request being shown to the decision, by runbook; over \
+             300 its runbook needs tightening.\n# TYPE countersign_gate_review_seconds gauge\n",
+        );
+        for one in &times {
+            // Ids of runbooks are letters, digits and hyphens by their schema.
+            text.push_str(&format!(
+                "countersign_gate_review_seconds{{runbook=\"{}\"}} {}\n",
+                one.runbook, one.median_s
+            ));
+        }
+        text
+    }
+
+    /// What to say of a runbook that takes people too long; none where it does not.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn slow_review(&self, runbook: &str) -> Result<Option<String>, Refusal> {
+        let times = self.review_times()?;
+        let slow = times.iter().find(|one| one.runbook == runbook && one.is_slow());
+        Ok(slow.map(ReviewTime::advice))
+    }
+
     /// Review times by runbook, over the newest requests.
     ///
     /// # Errors

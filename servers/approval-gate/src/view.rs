@@ -92,6 +92,9 @@ pub struct RequestView {
     /// The grant that covers it, if nobody was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granted: Option<Granted>,
+    /// That people take long to decide on its runbook, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_review: Option<String>,
     /// Who said no, if anyone did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<SignatureView>,
@@ -193,6 +196,7 @@ impl RequestView {
             groups: terms.groups.clone(),
             approvals: request.approvals.iter().map(SignatureView::of).collect(),
             granted: request.granted.clone(),
+            slow_review: None,
             rejected: request.rejection().map(SignatureView::of),
         })
     }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ pub struct Metrics {
     server: &'static str,
     calls: Mutex<BTreeMap<(String, &'static str), u64>>,
     durations: Mutex<BTreeMap<String, Histogram>>,
+    more: OnceLock<Box<dyn Fn() -> String + Send + Sync>>,
 }
 
 #[derive(Default)]
@@ -29,7 +30,13 @@ impl Metrics {
             server,
             calls: Mutex::default(),
             durations: Mutex::default(),
+            more: OnceLock::new(),
         }
+    }
+
+    /// What is written after our own, once.
+    pub fn add(&self, more: Box<dyn Fn() -> String + Send + Sync>) {
+        let _ = self.more.set(more);
     }
 
     /// Counts one call. Tool and outcome are names from the code, never a caller's text, so the series stay few.
@@ -80,6 +87,9 @@ impl Metrics {
                 &mut out,
                 &format!("duration_seconds_count{{{labels}}} {}", histogram.count),
             );
+        }
+        if let Some(more) = self.more.get() {
+            out.push_str(&more());
         }
         out
     }

@@ -30,6 +30,7 @@ pub struct Server<S> {
     tools: Registry<S>,
     resources: Option<Box<dyn Resources<S>>>,
     routes: Router,
+    more_metrics: Option<Box<dyn Fn() -> String + Send + Sync>>,
     on_listening: Option<Box<dyn FnOnce(SocketAddr) + Send>>,
     stop: CancellationToken,
     faults: Vec<String>,
@@ -44,6 +45,7 @@ impl<S: Send + Sync + 'static> Server<S> {
             tools: Registry::new(),
             resources: None,
             routes: Router::new(),
+            more_metrics: None,
             on_listening: None,
             stop: CancellationToken::new(),
             faults: too_long
@@ -60,6 +62,12 @@ impl<S: Send + Sync + 'static> Server<S> {
 
     pub fn resources(mut self, resources: impl Resources<S>) -> Self {
         self.resources = Some(Box::new(resources));
+        self
+    }
+
+    /// Adds what a server itself counts, as Prometheus text; asked at each scrape.
+    pub fn metrics(mut self, more: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.more_metrics = Some(Box::new(more));
         self
     }
 
@@ -112,6 +120,9 @@ impl<S: Send + Sync + 'static> Server<S> {
 
     async fn serve(self, args: &ServeArgs, stop: CancellationToken) -> ExitCode {
         let handler = Handler::new(self.info, self.state, self.tools, self.resources);
+        if let Some(more) = self.more_metrics {
+            handler.metrics().add(more);
+        }
         let Some(address) = args.http else {
             return stdio::serve(handler, stop).await;
         };

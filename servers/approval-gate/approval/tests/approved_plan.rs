@@ -24,7 +24,7 @@ fn target() -> Target {
     }
 }
 
-fn permitted(nonce: &str) -> PermittedPlan {
+pub fn permitted(nonce: &str) -> PermittedPlan {
     let policy = Policy::shipped().unwrap();
     let result = json!({"trees": [{"root": {"pid": 4242, "backend_start": "2026-11-23 10:11:12.123456+00",
         "xact_start": "2026-11-23 10:12:12.5+00", "state": "idle in transaction", "usename": "app"}, "waiters_count": 3}]});
@@ -70,15 +70,15 @@ fn permitted(nonce: &str) -> PermittedPlan {
     policy.evaluate(plan, &context).unwrap()
 }
 
-const NONCE: &str = "0123456789abcdef0123456789abcdef";
+pub const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
-struct Alice {
+pub struct Alice {
     key: GateKey,
     approvers: Approvers,
 }
 
 impl Alice {
-    fn new() -> Self {
+    pub fn listed() -> Self {
         let (key, admin) = (GateKey::generate().unwrap(), GateKey::generate().unwrap());
         let document = ApproversDocument {
             schema: ApproversDocument::SCHEMA.to_owned(),
@@ -106,7 +106,7 @@ impl Alice {
         Self { key, approvers }
     }
 
-    fn signs(&self, plan: &Plan) -> Token {
+    pub fn signs(&self, plan: &Plan) -> Token {
         let statement = Statement {
             schema: Statement::SCHEMA.to_owned(),
             decision: Decision::Approve,
@@ -135,7 +135,8 @@ impl Alice {
         Token::new(vec![vote.envelope().clone()]).unwrap()
     }
 
-    fn verify(&self, permitted: PermittedPlan, token: &Token) -> Result<ApprovedPlan, Refusal> {
+    /// What alice's gate and executor want of a token.
+    pub fn with_expectations<T>(&self, f: impl FnOnce(&Expectations<'_>) -> T) -> T {
         let gate = GateKey::generate().unwrap();
         let floor = Floor {
             approvers: 1,
@@ -144,7 +145,7 @@ impl Alice {
             attested: false,
             grants: false,
         };
-        let expect = Expectations {
+        f(&Expectations {
             gate: "gate-1",
             audience: "executor-1",
             now: at(1000),
@@ -153,14 +154,17 @@ impl Alice {
             approvers: &self.approvers,
             action: Action::Execute,
             grant: GrantBook::default(),
-        };
-        verify(permitted, token, &expect)
+        })
+    }
+
+    fn verify(&self, permitted: PermittedPlan, token: &Token) -> Result<ApprovedPlan, Refusal> {
+        self.with_expectations(|expect| verify(permitted, token, expect))
     }
 }
 
 #[test]
 fn a_signed_plan_is_approved_until_its_window_ends() {
-    let alice = Alice::new();
+    let alice = Alice::listed();
     let plan = permitted(NONCE);
     let token = alice.signs(plan.plan());
     let digest = plan.plan().digest();
@@ -177,7 +181,7 @@ fn a_signed_plan_is_approved_until_its_window_ends() {
 
 #[test]
 fn the_same_token_does_not_approve_the_same_fix_planned_again() {
-    let alice = Alice::new();
+    let alice = Alice::listed();
     let token = alice.signs(permitted(NONCE).plan());
     let again = permitted("ffffffffffffffffffffffffffffffff");
     assert_eq!(alice.verify(again, &token).unwrap_err().code(), "wrong_plan");

@@ -48,11 +48,13 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
     let timer = tokio::spawn(windows::watch(gate.clone()));
     let announced = gate.clone();
     let told = gate.clone();
+    let counted = gate.clone();
     let code = Server::new(INFO, gate.clone())
         .tool::<ExecutePlan>()
         .tool::<RollbackPlan>()
         .resources(GateResources)
         .routes(http::routes(gate))
+        .metrics(move || counted.metrics())
         .on_listening(move |address| {
             let _ = announced.public_url.set(config.url_with(address));
             // Not before it is known how people reach the pages: messages hold links to them.

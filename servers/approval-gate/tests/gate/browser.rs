@@ -167,6 +167,12 @@ async fn somebody_registers_reads_approves_watches_and_freezes() {
     ana.sees("Freeze the gate").await;
     assert_eq!(gate.json("/v1/gate").await["freeze"]["is"], "thawed");
 
+    let metrics = gate.get("/metrics").await.text().await.unwrap();
+    assert!(
+        metrics.contains("countersign_gate_review_seconds{runbook=\"idle-in-transaction-blocker\"}"),
+        "{metrics}"
+    );
+
     // What may run without asking her once more, and that it no longer may.
     crate::grants::proposed(&world, &gate).await;
     let terms = std::fs::read_to_string(world.path("grant.json")).unwrap();
