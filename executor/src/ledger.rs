@@ -1,6 +1,7 @@
 //! The ledger of used orders: one plan and action is admitted once, and what was begun is finished.
 
 use approval::{Action, ApprovedPlan, GrantBook, Token};
+use journal::Tx;
 use runbooks::{Digest, Timestamp};
 use rusqlite::OptionalExtension;
 
@@ -78,6 +79,8 @@ pub(crate) fn begin<'e>(executor: &'e Executor, admitted: &Admitted<'_>) -> Resu
     let over = matches!(execution.phase(), Phase::Ended { .. });
     match (action, execution.action()) {
         (Action::Execute, Action::Execute) | (Action::Rollback, Action::Rollback) if !over => {
+            // Taken up under another token than it was begun with: a grant in it is used all the same.
+            executor.journal().transact(|tx| use_grant(tx, admitted))?;
             let order = first_order(executor, &plan, action)?.unwrap_or_else(|| admitted.order.id.clone());
             Ok(Begin::Run(Box::new(Record::new(executor, plan, order, execution))))
         }
@@ -114,12 +117,7 @@ fn admit<'e>(
                 admitted.admitted_at.unix(),
             ),
         )?;
-        if let Some(grant) = approved.grant() {
-            tx.sql().execute(
-                "INSERT INTO executor_grant_uses (plan_digest, grant_id, admitted_at) VALUES (?1, ?2, ?3)",
-                (plan.to_string(), grant, admitted.admitted_at.unix()),
-            )?;
-        }
+        use_grant(tx, admitted)?;
         let seq = tx.append(journal::Event {
             kind: kind.clone(),
             subject: plan.to_string(),
@@ -131,6 +129,23 @@ fn admit<'e>(
     executor.wake_reporter();
     let record = Record::new(executor, plan, admitted.order.id.clone(), next);
     Ok(Begin::Run(Box::new(record)))
+}
+
+/// Counts a use of the grant that a plan was approved under, once for each plan.
+fn use_grant(tx: &Tx<'_>, admitted: &Admitted<'_>) -> Result<(), Fault> {
+    let Some(grant) = admitted.approved.grant() else {
+        return Ok(());
+    };
+    tx.sql().execute(
+        "INSERT INTO executor_grant_uses (plan_digest, grant_id, admitted_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (plan_digest) DO NOTHING",
+        (
+            admitted.approved.plan().digest().to_string(),
+            grant,
+            admitted.admitted_at.unix(),
+        ),
+    )?;
+    Ok(())
 }
 
 fn facts(executor: &Executor, admitted: &Admitted<'_>) -> Admission {

@@ -13,7 +13,7 @@ use crate::gate::Gate;
 use crate::preflight::Preflight;
 use crate::refusal::Refusal;
 use crate::request::{Request, RequestEvent, Status, Terms};
-use crate::store::Rows;
+use crate::store::{Change, Rows};
 use crate::text::nobody_of;
 
 impl Gate {
@@ -50,7 +50,11 @@ impl Gate {
         let approvable = approval::check_groups(&permitted.obligations().groups, requester, &self.approvers(), now);
         let (request, opened) = self.store.change(|change| {
             if let Some(request) = change.request_for(permitted.plan().digest(), action)? {
-                return Ok((request, false));
+                if request.status != Status::Approved || self.still_covers(change, permitted, &request, now)? {
+                    return Ok((request, false));
+                }
+                let request = change.request_event(Some(request), RequestEvent::GrantEnded(now))?;
+                return Ok((self.cover(change, permitted, request, now)?, true));
             }
             approvable?;
             let cited = cited(permitted.plan().document(), shown.evidence);
@@ -67,19 +71,26 @@ impl Gate {
             };
             let terms = self.terms(permitted, kept, action, now)?;
             let request = change.request_event(None, RequestEvent::Opened(Box::new(terms)))?;
-            let granted = self.covered(change, permitted, action, &request.terms.id, now)?;
-            match granted {
-                Some(granted) => Ok((
-                    change.request_event(Some(request), RequestEvent::Granted(granted))?,
-                    true,
-                )),
-                None => Ok((request, true)),
-            }
+            Ok((self.cover(change, permitted, request, now)?, true))
         })?;
         if opened {
             self.windows.notify_waiters();
         }
         self.store.view(|rows| self.approval_required(&request, rows))
+    }
+
+    /// Asks nobody where a grant covers the plan.
+    fn cover(
+        &self,
+        change: &Change<'_, '_>,
+        permitted: &PermittedPlan,
+        request: Request,
+        now: Timestamp,
+    ) -> Result<Request, Refusal> {
+        match self.covered(change, permitted, &request, now)? {
+            Some(granted) => change.request_event(Some(request), RequestEvent::Granted(granted)),
+            None => Ok(request),
+        }
     }
 
     /// Refuses what was decided, missed or spent already, before anything else is looked at.

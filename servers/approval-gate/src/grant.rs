@@ -96,8 +96,10 @@ impl GrantRecord {
                 revoked: None,
             }),
             (Some(mut grant), GrantEvent::Signed(signed))
-                if grant.revoked.is_none() && !grant.has_signed(&signed.approver) =>
+                if grant.revoked.is_none() && !grant.has_signed_with(&signed.approver, &signed.key_id) =>
             {
+                // With another key: the one before may be over.
+                grant.signed.retain(|before| before.approver != signed.approver);
                 grant.signed.push(signed);
                 Ok(grant)
             }
@@ -109,9 +111,11 @@ impl GrantRecord {
         }
     }
 
-    /// Whether this person has signed it.
-    pub fn has_signed(&self, person: &str) -> bool {
-        self.signed.iter().any(|signed| signed.approver == person)
+    /// Whether this person has signed it with this key.
+    pub fn has_signed_with(&self, person: &str, key_id: &str) -> bool {
+        self.signed
+            .iter()
+            .any(|signed| signed.approver == person && signed.key_id == key_id)
     }
 
     /// One of `proposed`, `signed`, `revoked`, `expired`. Whether enough people have signed is judged for each plan.

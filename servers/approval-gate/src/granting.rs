@@ -1,7 +1,7 @@
 //! Standing grants: taken when they are signed, found when a plan asks, ended at once when somebody says so.
 
 use approval::{
-    Action, Approvers, Assertion, Envelope, Grant, GrantBook, GrantRevocation, GrantTerms, Method, SignedGrant, Token,
+    Action, Envelope, Grant, GrantBook, GrantRevocation, GrantTerms, MAX_GRANT_DAYS, Method, SignedGrant, Token,
 };
 use policies::PermittedPlan;
 use runbooks::{Digest, Timestamp};
@@ -13,7 +13,7 @@ use crate::execution::{OrderEvent, Progress};
 use crate::gate::Gate;
 use crate::grant::{GrantEvent, GrantRecord, GrantRevoked, GrantSigned};
 use crate::refusal::Refusal;
-use crate::request::Granted;
+use crate::request::{Granted, Request, RequestEvent, Status, Terms};
 use crate::store::{Change, Rows};
 
 /// What anyone sees of a grant.
@@ -100,33 +100,21 @@ impl Gate {
     pub fn propose_grant(&self, terms: GrantTerms, by: &str) -> Result<GrantRecord, Refusal> {
         let now = self.now();
         self.check_terms(&terms, now)?;
-        self.store.change(|change| self.put_forward(change, terms, by, now))
-    }
-
-    fn put_forward(
-        &self,
-        change: &Change<'_, '_>,
-        terms: GrantTerms,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<GrantRecord, Refusal> {
-        if let Some(grant) = change.grant(&terms.id()?)? {
-            return Ok(grant);
-        }
-        let waiting = change.grants(MAX_LISTED)?;
-        let open = waiting.iter().filter(|grant| grant.status(now) == "proposed").count();
-        if open >= MAX_PROPOSED {
-            return Err(
-                Refusal::new("too_many_grants", format!("{open} grants wait for a signature already"))
-                    .hint("sign or revoke those first"),
-            );
-        }
-        let event = GrantEvent::Proposed {
-            terms: Box::new(terms),
-            by: by.to_owned(),
-            at: now,
-        };
-        change.grant_event(None, event)
+        self.store.change(|change| {
+            if let Some(grant) = change.grant(&terms.id()?)? {
+                return Ok(grant);
+            }
+            let theirs = |grant: &&GrantRecord| grant.status(now) == "proposed" && grant.proposed_by == by;
+            let open = change.grants(MAX_LISTED)?.iter().filter(theirs).count();
+            if open >= MAX_PROPOSED {
+                return Err(Refusal::new(
+                    "too_many_grants",
+                    format!("{open} grants of `{by}` wait for a signature already"),
+                )
+                .hint("sign or revoke those first"));
+            }
+            put_forward(change, terms, by, now)
+        })
     }
 
     /// What this person signs with this key under a grant that was put forward.
@@ -148,26 +136,29 @@ impl Gate {
     ///
     /// # Errors
     /// When the signature does not hold, the grant is not of this gate's world, or it is over.
-    pub fn sign_grant(&self, envelope: &str, passkey: Option<&Assertion>) -> Result<GrantRecord, Refusal> {
+    pub fn sign_grant(&self, envelope: &str) -> Result<GrantRecord, Refusal> {
         let now = self.now();
         let approvers = self.approvers();
         let envelope = parse(envelope)?;
         let signed = SignedGrant::verify(&envelope, &approvers, now)?;
         let grant = signed.grant();
         self.check_terms(&grant.terms, now)?;
-        if let Some(assertion) = passkey {
+        if let Some(assertion) = signed.assertion() {
             self.note_clone(&grant.approver, assertion)?;
         }
         let json = envelope
             .to_json()
             .map_err(|error| Refusal::because("internal", &error))?;
         self.store.change(|change| {
-            let record = self.put_forward(change, grant.terms.clone(), &grant.approver, now)?;
-            if record.has_signed(&grant.approver) {
+            let record = match change.grant(&grant.terms.id()?)? {
+                Some(record) => record,
+                None => put_forward(change, grant.terms.clone(), &grant.approver, now)?,
+            };
+            if record.has_signed_with(&grant.approver, &grant.key_id) {
                 return Ok(record);
             }
             check_open(&record, now)?;
-            if let Some(assertion) = passkey {
+            if let Some(assertion) = signed.assertion() {
                 count_up(change, &grant.approver, assertion)?;
             }
             let signed = GrantSigned {
@@ -237,6 +228,11 @@ impl Gate {
                     change.order_event(Some(execution), OrderEvent::Withdrawn(now))?;
                 }
             }
+            for request in change.granted_requests(&said.grant, MAX_LISTED)? {
+                if request.status == Status::Approved {
+                    change.request_event(Some(request), RequestEvent::GrantEnded(now))?;
+                }
+            }
             change.grant_event(Some(record), GrantEvent::Revoked(revoked))
         })
     }
@@ -249,36 +245,128 @@ impl Gate {
         &self,
         change: &Change<'_, '_>,
         permitted: &PermittedPlan,
-        action: Action,
-        request: &str,
+        request: &Request,
         now: Timestamp,
     ) -> Result<Option<Granted>, Refusal> {
-        let plan = permitted.plan();
-        let approvers = self.approvers();
+        let terms = &request.terms;
+        if terms.action != Action::Execute {
+            return Ok(None);
+        }
         for record in change.grants(MAX_LISTED)? {
-            let is_meant = record.terms.runbook.id == plan.document().runbook.id;
-            if !is_meant || action != Action::Execute || record.status(now) != "signed" {
+            if record.terms.runbook.id != terms.runbook || record.status(now) != "signed" {
                 continue;
             }
-            let token = token_of(&record, change, &approvers, now)?;
-            let book = self.grant_book(change, &token, plan.digest(), now)?;
-            let expect = self.expectations(&approvers, action, now, book);
-            match approval::check(permitted, &token, &expect) {
-                Ok(()) => {
+            let judged = match self.token_of(&record, change, permitted, now)? {
+                Ok((token, people)) => self
+                    .check_granted(change, permitted, &token, terms, now)?
+                    .map(|()| (token, people)),
+                Err(refusal) => Err(refusal),
+            };
+            match judged {
+                Ok((token, approvers)) => {
                     return Ok(Some(Granted {
                         grant: record.id,
-                        approvers: record.signed.into_iter().map(|signed| signed.approver).collect(),
+                        approvers,
                         token: change.keep(token.encode().as_bytes())?,
                         at: now,
                     }));
                 }
                 Err(refusal) => {
                     let data = json!({"grant": record.id, "code": refusal.code(), "message": refusal.to_string()});
-                    change.note("grant_not_used", request, data)?;
+                    change.note("grant_not_used", &terms.id, data)?;
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Whether the grant that a request was approved under still covers it.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn still_covers(
+        &self,
+        change: &Change<'_, '_>,
+        permitted: &PermittedPlan,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<bool, Refusal> {
+        let Some(granted) = &request.granted else {
+            return Ok(true);
+        };
+        let text = String::from_utf8_lossy(&change.content(granted.token)?).into_owned();
+        let token = Token::parse(&text).map_err(approval::Refusal::from)?;
+        Ok(self
+            .check_granted(change, permitted, &token, &request.terms, now)?
+            .is_ok())
+    }
+
+    fn check_granted(
+        &self,
+        rows: &Rows<'_>,
+        permitted: &PermittedPlan,
+        token: &Token,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<Result<(), approval::Refusal>, Refusal> {
+        let book = self.grant_book(rows, token, terms.plan_digest, now)?;
+        // The executor counts from when it took an order; what it will still count then, this gate counts now.
+        let since = now.plus_s(-DAY_S - terms.execute_by.since(now).max(0) - approval::MAX_SKEW_S);
+        let id = token.grant_id().unwrap_or_default();
+        let book = GrantBook {
+            uses_last_day: rows.grant_uses_since(&id, since, Some(terms.plan_digest))?,
+            ..book
+        };
+        let approvers = self.approvers();
+        let expect = self.expectations(&approvers, terms.action, now, book);
+        Ok(approval::check(permitted, token, &expect))
+    }
+
+    /// A token of those signatures under a grant that count for this plan, and whose they are: one that does not must not
+    /// make the others worth nothing.
+    #[expect(clippy::type_complexity, reason = "what went wrong here, or with the grant")]
+    fn token_of(
+        &self,
+        record: &GrantRecord,
+        rows: &Rows<'_>,
+        permitted: &PermittedPlan,
+        now: Timestamp,
+    ) -> Result<Result<(Token, Vec<String>), approval::Refusal>, Refusal> {
+        let approvers = self.approvers();
+        let requester = permitted.plan().document().requester.trim();
+        let methods = &permitted.obligations().methods;
+        let mut counting = Vec::new();
+        let mut why = approval::Refusal::NoToken;
+        for signed in &record.signed {
+            let envelope = Envelope::parse(&rows.content(signed.envelope)?)
+                .map_err(|error| Refusal::because("internal", &error))?;
+            let method = signed.method.name();
+            if signed.approver.eq_ignore_ascii_case(requester) {
+                why = approval::Refusal::RequesterApproves {
+                    approver: signed.approver.clone(),
+                };
+            } else if !methods.iter().any(|allowed| allowed == method) {
+                why = approval::Refusal::MethodNotAllowed {
+                    method: method.to_owned(),
+                };
+            } else {
+                match SignedGrant::verify(&envelope, &approvers, now) {
+                    Ok(_) => counting.push((signed, envelope)),
+                    Err(refusal) => why = refusal,
+                }
+            }
+        }
+        if counting.is_empty() {
+            return Ok(Err(why));
+        }
+        // A token holds so many; those of hardware first, as they count for more.
+        counting.sort_by_key(|(signed, _)| !signed.hardware);
+        counting.truncate(MAX_SIGNATURES);
+        let people = counting.iter().map(|(signed, _)| signed.approver.clone()).collect();
+        let envelopes = counting.into_iter().map(|(_, envelope)| envelope).collect();
+        Ok(Token::new(envelopes)
+            .map(|token| (token, people))
+            .map_err(approval::Refusal::from))
     }
 
     /// What this gate has written down of the grant in a token, this plan left out.
@@ -330,6 +418,10 @@ impl Gate {
         if now >= terms.until {
             return Err(approval::Refusal::GrantExpired(terms.until).into());
         }
+        if terms.until.since(now) > MAX_GRANT_DAYS * DAY_S {
+            let message = format!("the grant ends more than {MAX_GRANT_DAYS} days from now");
+            return Err(Refusal::new("malformed_grant", message));
+        }
         for target in &terms.targets {
             if !self.targets.contains(target) {
                 return Err(approval::Refusal::GrantWrongTarget(target.name.clone()).into());
@@ -375,21 +467,13 @@ fn find_grant(rows: &Rows<'_>, id: &str) -> Result<GrantRecord, Refusal> {
         .ok_or_else(|| Refusal::new("unknown_grant", format!("there is no grant `{id}`")))
 }
 
-/// A token of those signatures under a grant that still hold: somebody who left must not make it worth nothing for all.
-fn token_of(record: &GrantRecord, rows: &Rows<'_>, approvers: &Approvers, now: Timestamp) -> Result<Token, Refusal> {
-    let mut holding = Vec::new();
-    let mut all = Vec::new();
-    for signed in &record.signed {
-        let envelope =
-            Envelope::parse(&rows.content(signed.envelope)?).map_err(|error| Refusal::because("internal", &error))?;
-        if SignedGrant::verify(&envelope, approvers, now).is_ok() {
-            holding.push(envelope.clone());
-        }
-        all.push(envelope);
-    }
-    // With none left the verifier says why.
-    let envelopes = if holding.is_empty() { all } else { holding };
-    Ok(Token::new(envelopes).map_err(approval::Refusal::from)?)
+fn put_forward(change: &Change<'_, '_>, terms: GrantTerms, by: &str, now: Timestamp) -> Result<GrantRecord, Refusal> {
+    let event = GrantEvent::Proposed {
+        terms: Box::new(terms),
+        by: by.to_owned(),
+        at: now,
+    };
+    change.grant_event(None, event)
 }
 
 fn check_open(record: &GrantRecord, now: Timestamp) -> Result<(), Refusal> {
@@ -417,4 +501,5 @@ fn parse(envelope: &str) -> Result<Envelope, Refusal> {
 const DAY_S: i64 = 86_400;
 const MAX_LISTED: u32 = 200;
 const MAX_USES: u32 = 50;
-const MAX_PROPOSED: usize = 20;
+const MAX_PROPOSED: usize = 5;
+const MAX_SIGNATURES: usize = 16;

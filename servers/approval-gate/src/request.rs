@@ -130,6 +130,8 @@ pub enum RequestEvent {
     Opened(Box<Terms>),
     /// A grant that people signed before covers the plan.
     Granted(Granted),
+    /// That grant does not cover it any more, before anything was ordered: people are asked after all.
+    GrantEnded(Timestamp),
     /// A listed person signed.
     Approved(Signed),
     /// A listed person signed that this must not be.
@@ -240,6 +242,10 @@ impl Request {
                 granted = Some(by);
                 Status::Approved
             }
+            (Status::Approved, RequestEvent::GrantEnded(_)) if granted.is_some() => {
+                granted = None;
+                Status::Pending
+            }
             (Status::Pending | Status::Approved, RequestEvent::Rejected(by)) => Status::Rejected(by),
             (Status::Used { execution, .. }, RequestEvent::Rejected(by)) => Status::Revoked { execution, by },
             (Status::Pending, RequestEvent::Expired(at)) if at >= terms.approve_by => Status::Expired { at },
@@ -324,6 +330,7 @@ impl RequestEvent {
         match self {
             Self::Opened(_) => "request_opened",
             Self::Granted(_) => "request_granted",
+            Self::GrantEnded(_) => "request_grant_ended",
             Self::Approved(_) => "request_approved",
             Self::Rejected(_) => "request_rejected",
             Self::Expired(_) => "request_expired",
@@ -423,6 +430,23 @@ pub mod tests {
 
     fn opened(need: u32) -> RequestEvent {
         RequestEvent::Opened(Box::new(terms(need)))
+    }
+
+    #[test]
+    fn what_a_grant_no_longer_covers_waits_for_people_again() {
+        let opened = Request::apply(None, RequestEvent::Opened(Box::new(terms(1)))).unwrap();
+        let granted = Granted {
+            grant: "grt-1".into(),
+            approvers: vec!["ana".into()],
+            token: Digest::of(b"token"),
+            at: Timestamp::from_unix(1_000),
+        };
+        let covered = Request::apply(Some(opened), RequestEvent::Granted(granted)).unwrap();
+        assert_eq!((covered.status.name(), covered.have()), ("approved", 1));
+        let ended = RequestEvent::GrantEnded(Timestamp::from_unix(1_001));
+        let waiting = Request::apply(Some(covered), ended.clone()).unwrap();
+        assert_eq!((waiting.status.name(), waiting.have()), ("pending", 0));
+        assert!(Request::apply(Some(waiting), ended).is_err());
     }
 
     #[test]

@@ -16,6 +16,9 @@ CREATE TABLE IF NOT EXISTS requests (
 
 CREATE INDEX IF NOT EXISTS requests_due ON requests (due) WHERE due IS NOT NULL;
 
+CREATE INDEX IF NOT EXISTS requests_granted ON requests (json_extract(state, '$.granted.grant'), opened_at)
+    WHERE json_extract(state, '$.granted.grant') IS NOT NULL;
+
 CREATE TABLE IF NOT EXISTS executions (
     id TEXT PRIMARY KEY,
     plan_digest TEXT NOT NULL,

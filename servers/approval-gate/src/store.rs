@@ -79,7 +79,11 @@ impl Store {
                 written: &written,
             })
         });
-        self.sealed.settle(&written.into_inner(), done.is_ok());
+        // What could not be published stands in the rows all the same.
+        let is_written = done
+            .as_ref()
+            .map_or_else(|refusal| refusal.code == "journal_unpublished", |_| true);
+        self.sealed.settle(&written.into_inner(), is_written);
         let unwritten = matches!(&done, Err(refusal) if refusal.code.starts_with("journal"));
         self.unwritten.store(unwritten, Ordering::Release);
         self.changed.notify_waiters();
@@ -122,12 +126,19 @@ impl Store {
             }
         }
         self.view(|rows| {
-            compare("request", &requests, rows.all("SELECT id, state FROM requests")?)?;
-            compare("execution", &executions, rows.all("SELECT id, state FROM executions")?)?;
-            let granted = rows.all("SELECT id, state FROM grants")?;
-            compare("grant", &grants, granted)?;
-            for name in self.sealed.names().iter().filter(|name| !name.starts_with("grant ")) {
-                rows.mark::<Value>(name)?;
+            let names = self.sealed.names();
+            for (what, folded, sql) in [
+                ("request", states(&requests)?, "SELECT id, state FROM requests"),
+                ("execution", states(&executions)?, "SELECT id, state FROM executions"),
+                ("grant", states(&grants)?, "SELECT id, state FROM grants"),
+            ] {
+                compare(what, &folded, rows.all(sql)?)?;
+                for (id, state) in folded {
+                    self.sealed.know(format!("{what} {id}"), Digest::of(state.as_bytes()));
+                }
+            }
+            for name in names {
+                rows.mark::<Value>(&name)?;
             }
             rows.marks::<Value>("").map(drop)
         })
@@ -137,15 +148,20 @@ impl Store {
 impl Rows<'_> {
     /// The request with this id.
     pub fn request(&self, id: &str) -> Result<Option<Request>, Refusal> {
-        self.one("SELECT state FROM requests WHERE id = ?1", params![id])
+        self.row("request", id, "SELECT state FROM requests WHERE id = ?1")
     }
 
     /// The request for this plan and action.
     pub fn request_for(&self, plan: Digest, action: Action) -> Result<Option<Request>, Refusal> {
-        self.one(
+        let found: Vec<Request> = self.many(
             "SELECT state FROM requests WHERE plan_digest = ?1 AND action = ?2",
             params![plan.to_string(), action_key(action)?],
-        )
+        )?;
+        let is_it = |request: &Request| request.terms.plan_digest == plan && request.terms.action == action;
+        match found.into_iter().next() {
+            Some(request) if !is_it(&request) => Err(repointed("request", &request.terms.id)),
+            found => Ok(found),
+        }
     }
 
     /// Requests, those that wait first, then the newest; at most `limit`.
@@ -176,15 +192,19 @@ impl Rows<'_> {
 
     /// The execution with this id.
     pub fn execution(&self, id: &str) -> Result<Option<Execution>, Refusal> {
-        self.one("SELECT state FROM executions WHERE id = ?1", params![id])
+        self.row("execution", id, "SELECT state FROM executions WHERE id = ?1")
     }
 
     /// The executions of a plan, the newest first.
     pub fn executions_of(&self, plan: Digest) -> Result<Vec<Execution>, Refusal> {
-        self.many(
+        let found: Vec<Execution> = self.many(
             "SELECT state FROM executions WHERE plan_digest = ?1 ORDER BY queued_at DESC, action DESC",
             params![plan.to_string()],
-        )
+        )?;
+        match found.iter().find(|execution| execution.ordered.plan_digest != plan) {
+            Some(execution) => Err(repointed("execution", &execution.ordered.id)),
+            None => Ok(found),
+        }
     }
 
     /// Executions that are not over, the oldest first.
@@ -206,21 +226,15 @@ impl Rows<'_> {
 
     /// The grant with this id.
     pub fn grant(&self, id: &str) -> Result<Option<GrantRecord>, Refusal> {
-        let state = self.text("SELECT state FROM grants WHERE id = ?1", params![id])?;
-        self.sealed.check(&format!("grant {id}"), state.as_deref())?;
-        Ok(state.map(|text| serde_json::from_str(&text)).transpose()?)
+        self.row("grant", id, "SELECT state FROM grants WHERE id = ?1")
     }
 
     /// Grants, the newest first; at most `limit`.
     pub fn grants(&self, limit: u32) -> Result<Vec<GrantRecord>, Refusal> {
-        let mut statement = self
-            .sql
-            .prepare_cached("SELECT id FROM grants ORDER BY proposed_at DESC, id LIMIT ?1")?;
-        let ids: Vec<String> = statement
-            .query_map(params![limit], first_text)?
-            .collect::<Result<_, _>>()?;
-        let grants = ids.iter().filter_map(|id| self.grant(id).transpose());
-        grants.collect()
+        self.many(
+            "SELECT state FROM grants ORDER BY proposed_at DESC, id LIMIT ?1",
+            params![limit],
+        )
     }
 
     /// Requests that a grant covered, the newest first; at most `limit`.
@@ -301,8 +315,9 @@ impl Rows<'_> {
             .collect()
     }
 
-    fn one<T: DeserializeOwned>(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Option<T>, Refusal> {
-        let text = self.text(sql, values)?;
+    fn row<T: Sealable>(&self, what: &str, id: &str, sql: &str) -> Result<Option<T>, Refusal> {
+        let text = self.text(sql, params![id])?;
+        self.sealed.check(&format!("{what} {id}"), text.as_deref())?;
         Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
     }
 
@@ -311,10 +326,17 @@ impl Rows<'_> {
         Ok(statement.query_row(values, first_text).optional()?)
     }
 
-    fn many<T: DeserializeOwned>(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<T>, Refusal> {
+    fn many<T: Sealable>(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<T>, Refusal> {
         let mut statement = self.sql.prepare_cached(sql)?;
         let texts = statement.query_map(values, first_text)?;
-        texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+        texts
+            .map(|text| {
+                let text = text?;
+                let value: T = serde_json::from_str(&text)?;
+                self.sealed.check(&value.sealed_name(), Some(&text))?;
+                Ok(value)
+            })
+            .collect()
     }
 
     fn all(&self, sql: &str) -> Result<BTreeMap<String, String>, Refusal> {
@@ -322,6 +344,36 @@ impl Rows<'_> {
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+/// What has a row of its own, and by which name its digest is remembered.
+trait Sealable: DeserializeOwned {
+    fn sealed_name(&self) -> String;
+}
+
+impl Sealable for Request {
+    fn sealed_name(&self) -> String {
+        format!("request {}", self.terms.id)
+    }
+}
+
+impl Sealable for Execution {
+    fn sealed_name(&self) -> String {
+        format!("execution {}", self.ordered.id)
+    }
+}
+
+impl Sealable for GrantRecord {
+    fn sealed_name(&self) -> String {
+        format!("grant {}", self.id)
+    }
+}
+
+fn repointed(what: &str, id: &str) -> Refusal {
+    Refusal::new(
+        "state_changed",
+        format!("the row of {what} `{id}` stands under another plan"),
+    )
 }
 
 impl<'a> Deref for Change<'a, '_> {
@@ -339,6 +391,7 @@ impl Change<'_, '_> {
         let request = Request::apply(state, event)?;
         let terms = &request.terms;
         self.note(kind, &terms.id, data)?;
+        let state = self.expect(&request)?;
         self.tx.sql().execute(
             "INSERT INTO requests (id, plan_digest, action, status, due, opened_at, state)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -350,7 +403,7 @@ impl Change<'_, '_> {
                 request.status.name(),
                 request.due().map(Timestamp::unix),
                 terms.opened_at.unix(),
-                to_state(&request)?,
+                state,
             ],
         )?;
         Ok(request)
@@ -362,6 +415,7 @@ impl Change<'_, '_> {
         let execution = Execution::apply(state, event)?;
         let ordered = &execution.ordered;
         self.note(kind, &ordered.id, data)?;
+        let state = self.expect(&execution)?;
         self.tx.sql().execute(
             "INSERT INTO executions (id, plan_digest, action, target, progress, due, queued_at, state)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -374,7 +428,7 @@ impl Change<'_, '_> {
                 execution.progress.name(),
                 execution.due().map(Timestamp::unix),
                 ordered.queued_at.unix(),
-                to_state(&execution)?,
+                state,
             ],
         )?;
         Ok(execution)
@@ -384,8 +438,8 @@ impl Change<'_, '_> {
     pub fn grant_event(&self, state: Option<GrantRecord>, event: GrantEvent) -> Result<GrantRecord, Refusal> {
         let (kind, data) = (event.name(), serde_json::to_value(&event)?);
         let grant = GrantRecord::apply(state, event)?;
-        let state = to_state(&grant)?;
-        self.note_sealed(kind, &grant.id, data, &format!("grant {}", grant.id), &state)?;
+        self.note(kind, &grant.id, data)?;
+        let state = self.expect(&grant)?;
         self.tx.sql().execute(
             "INSERT INTO grants (id, proposed_at, state) VALUES (?1, ?2, ?3)
              ON CONFLICT (id) DO UPDATE SET state = excluded.state",
@@ -418,19 +472,25 @@ impl Change<'_, '_> {
         name: &str,
         value: &impl Serialize,
     ) -> Result<(), Refusal> {
-        let text = to_state(value)?;
-        self.note_sealed(kind, subject, why, name, &text)?;
-        self.set_mark(name, value)
-    }
-
-    fn note_sealed(&self, kind: &str, subject: &str, mut why: Value, name: &str, text: &str) -> Result<(), Refusal> {
-        let digest = Digest::of(text.as_bytes());
+        let digest = Digest::of(to_state(value)?.as_bytes());
+        let mut why = why;
         if let Some(why) = why.as_object_mut() {
             why.insert("sealed".to_owned(), seal(name, digest));
         }
-        self.sealed.expect(name, digest);
-        self.written.borrow_mut().push((name.to_owned(), digest));
-        self.note(kind, subject, why)
+        self.note(kind, subject, why)?;
+        self.will_be(name.to_owned(), digest);
+        self.set_mark(name, value)
+    }
+
+    fn expect<T: Sealable + Serialize>(&self, value: &T) -> Result<String, Refusal> {
+        let state = to_state(value)?;
+        self.will_be(value.sealed_name(), Digest::of(state.as_bytes()));
+        Ok(state)
+    }
+
+    fn will_be(&self, name: String, digest: Digest) {
+        self.sealed.expect(&name, digest);
+        self.written.borrow_mut().push((name, digest));
     }
 
     /// Sets a named single value that decides nothing; the caller journals why.
@@ -468,6 +528,7 @@ const REQUEST_KINDS: &[&str] = &[
     "request_expired",
     "request_used",
     "request_granted",
+    "request_grant_ended",
 ];
 const GRANT_KINDS: &[&str] = &["grant_proposed", "grant_signed", "grant_revoked"];
 const ORDER_KINDS: &[&str] = &[
@@ -478,11 +539,12 @@ const ORDER_KINDS: &[&str] = &[
     "order_withdrawn",
 ];
 
-fn compare<T: Serialize>(
-    what: &str,
-    folded: &BTreeMap<String, T>,
-    mut rows: BTreeMap<String, String>,
-) -> Result<(), Refusal> {
+fn states<T: Serialize>(folded: &BTreeMap<String, T>) -> Result<BTreeMap<String, String>, Refusal> {
+    let states = folded.iter().map(|(id, state)| Ok((id.clone(), to_state(state)?)));
+    states.collect()
+}
+
+fn compare(what: &str, folded: &BTreeMap<String, String>, mut rows: BTreeMap<String, String>) -> Result<(), Refusal> {
     let changed = |id: &str| {
         Refusal::new(
             "state_changed",
@@ -491,7 +553,7 @@ fn compare<T: Serialize>(
         .with(json!({"id": id}))
     };
     for (id, state) in folded {
-        if rows.remove(id) != Some(to_state(state)?) {
+        if rows.remove(id).as_ref() != Some(state) {
             return Err(changed(id));
         }
     }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::{
     approvers::Approvers,
     dsse::{Envelope, GRANT_NAMESPACE, GRANT_TYPE, pae},
+    passkey::Assertion,
     proof::Proof,
     refusal::Refusal,
     signer::{self, Claim, Signer},
@@ -91,7 +92,7 @@ pub struct Grant {
 ///
 /// ```compile_fail,E0451
 /// fn forge(grant: approval::Grant, envelope: approval::Envelope) -> approval::SignedGrant {
-///     approval::SignedGrant { grant, hardware: true, envelope }
+///     approval::SignedGrant { grant, hardware: true, proof: todo!(), envelope }
 /// }
 /// ```
 #[derive(Debug)]
@@ -99,6 +100,7 @@ pub struct Grant {
 pub struct SignedGrant {
     grant: Grant,
     hardware: bool,
+    proof: Proof,
     envelope: Envelope,
 }
 
@@ -150,6 +152,9 @@ impl GrantTerms {
         }
         if self.windows.len() > MAX_WINDOWS {
             return Err(format!("a grant has at most {MAX_WINDOWS} windows"));
+        }
+        if self.windows.iter().any(|window| window.days.len() > 7) {
+            return Err("a window has at most seven days".to_owned());
         }
         self.calendar()?;
         if self.until <= self.not_before || self.until.since(self.not_before) > MAX_GRANT_DAYS * 86_400 {
@@ -271,7 +276,8 @@ impl SignedGrant {
         }
         Ok(Self {
             hardware,
-            envelope: Envelope::new(GRANT_TYPE, &payload, proof),
+            envelope: Envelope::new(GRANT_TYPE, &payload, &proof),
+            proof,
             grant,
         })
     }
@@ -283,6 +289,14 @@ impl SignedGrant {
     /// Tells whether a hardware key signed, touched and with PIN or finger.
     pub fn is_hardware(&self) -> bool {
         self.hardware
+    }
+
+    /// Returns what a passkey answered, for its counter; none for an SSH key.
+    pub fn assertion(&self) -> Option<&Assertion> {
+        match &self.proof {
+            Proof::Passkey(assertion) => Some(assertion),
+            Proof::Ssh(_) => None,
+        }
     }
 
     /// Returns the envelope as it goes into a token.

@@ -35,9 +35,13 @@ impl Token {
         };
         body.check()?;
         let json = strict::canonical(&body).map_err(TokenError::Malformed)?;
+        let text = BASE64_URL_SAFE_NO_PAD.encode(json);
+        if text.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Malformed("it is too long".to_owned()));
+        }
         Ok(Self {
             envelopes: body.envelopes,
-            text: BASE64_URL_SAFE_NO_PAD.encode(json),
+            text,
         })
     }
 

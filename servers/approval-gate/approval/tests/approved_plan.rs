@@ -2,10 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
 use approval::{
-    APPROVERS_NAMESPACE, Action, ApprovedPlan, Approvers, ApproversDocument, Decision, Expectations, Floor, GateKey,
-    GrantBook, Key, Method, Person, Refusal, STATEMENT_NAMESPACE, Statement, Token, verify, verify_signature,
+    APPROVERS_NAMESPACE, Action, ApprovedPlan, Approvers, ApproversDocument, Bound, Decision, Expectations, Floor,
+    GRANT_NAMESPACE, GateKey, Grant, GrantBook, GrantTerms, Key, Method, Person, Refusal, STATEMENT_NAMESPACE,
+    Statement, Token, verify, verify_signature,
 };
-use policies::{PermittedPlan, Policy, PolicyContext};
+use policies::{PermittedPlan, Policy, PolicyContext, WindowEntry};
 use runbooks::{Catalog, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
 use serde_json::json;
 
@@ -143,7 +144,7 @@ impl Alice {
             hardware: 0,
             ssh: 0,
             attested: false,
-            grants: false,
+            grants: true,
         };
         f(&Expectations {
             gate: "gate-1",
@@ -192,4 +193,50 @@ fn the_same_token_does_not_approve_the_same_fix_planned_again() {
 fn with_the_guard_off_nobody_need_sign() {
     let approved = approval::danger::approve_without_signature(permitted(NONCE), Action::Execute, at(2700));
     assert!(approved.approvers().is_empty());
+}
+
+#[test]
+fn the_hours_of_a_grant_are_asked_for_at_every_step() {
+    let alice = Alice::listed();
+    let plan = permitted(NONCE);
+    let document = plan.plan().document();
+    // 10:10:00 in UTC; the window ends at 10:30.
+    assert_eq!(at(0).to_string(), "2026-11-23T10:10:00Z");
+    let parameters = document.parameters.keys().map(|name| (name.clone(), Bound::Any));
+    let grant = Grant {
+        terms: GrantTerms {
+            schema: GrantTerms::SCHEMA.to_owned(),
+            gate: "gate-1".to_owned(),
+            audience: "executor-1".to_owned(),
+            runbook: document.runbook.clone(),
+            targets: vec![target()],
+            parameters: parameters.collect(),
+            max_per_day: 1,
+            windows: vec![WindowEntry {
+                days: vec!["mon".to_owned()],
+                from: "10:00".to_owned(),
+                until: "10:30".to_owned(),
+                time_zone: "UTC".to_owned(),
+            }],
+            not_before: at(0),
+            until: at(86_400),
+            reason: "known sessions".to_owned(),
+            nonce: NONCE.to_owned(),
+        },
+        approver: "alice".to_owned(),
+        key_id: alice.key.public_key().fingerprint(),
+        method: Method::Ssh,
+    };
+    let signature = alice
+        .key
+        .sign(GRANT_NAMESPACE, &grant.signing_bytes().unwrap())
+        .unwrap();
+    let token = Token::new(vec![grant.envelope(&signature).unwrap()]).unwrap();
+    let approved = alice.verify(plan, &token).unwrap();
+    assert_eq!(approved.grant(), Some(&*grant.terms.id().unwrap()));
+    approved.check_time(at(1199)).unwrap();
+    assert_eq!(
+        approved.check_time(at(1200)).unwrap_err().code(),
+        "grant_outside_window"
+    );
 }

@@ -42,7 +42,8 @@ async fn show(State(gate): State<Arc<Gate>>, Visitor(reader): Visitor, Path(id):
         let view = gate.grant(&id)?;
         let can = reader.session.as_ref().map(|session| {
             let passkey = passkey_of(&gate, session)?;
-            let may_sign = matches!(&*view.status, "proposed" | "signed") && !view.record.has_signed(&session.person);
+            let may_sign = matches!(&*view.status, "proposed" | "signed")
+                && !view.record.has_signed_with(&session.person, &session.key_id);
             let grant = may_sign
                 .then(|| {
                     let grant = gate.grant_to_sign(&id, &session.person, &session.key_id, Method::Passkey)?;
@@ -96,8 +97,8 @@ async fn sign(
     let signed = blocking(|| {
         let session = signed_in(&reader, &form.csrf)?;
         let assertion = form.answer.read()?.assertion(&passkey_of(&gate, session)?)?;
-        let envelope = Envelope::new(GRANT_TYPE, &bytes(&form.payload)?, assertion.clone());
-        gate.sign_grant(&json(&envelope)?, Some(&assertion))
+        let envelope = Envelope::new(GRANT_TYPE, &bytes(&form.payload)?, assertion);
+        gate.sign_grant(&json(&envelope)?)
     });
     after(reader, signed, &format!("/grants/{id}"))
 }

@@ -124,7 +124,7 @@ async fn grant(State(gate): State<Arc<Gate>>, Path(id): Path<String>) -> Result<
 }
 
 async fn sign_grant(State(gate): State<Arc<Gate>>, envelope: String) -> Result<Json<GrantView>, Refusal> {
-    let grant = blocking(|| gate.sign_grant(&envelope, None))?;
+    let grant = blocking(|| gate.sign_grant(&envelope))?;
     blocking(|| gate.grant(&grant.id)).map(Json)
 }
 

@@ -27,8 +27,7 @@ pub fn grants_page(reader: &Reader, grants: &[GrantView]) -> String {
         html.leaf("h1", "Standing grants");
         html.leaf(
             "p",
-            "What people have signed ahead of time. Each execution under a grant carries their signatures, and is told \
-             of. Gate and executor judge by the grant alone whether it covers a plan.",
+            "What people have signed ahead of time. Each execution under a grant carries their signatures. Gate and executor judge by the grant alone whether it covers a plan.",
         );
         if grants.is_empty() {
             html.leaf("p", "Nothing is granted: people are asked about every plan.");
@@ -187,7 +186,7 @@ fn signatures(html: &mut Html, grant: &GrantView) {
 
 fn uses(html: &mut Html, grant: &GrantView) {
     html.tag("section", |html| {
-        html.leaf("h2", "What ran under it");
+        html.leaf("h2", "What it covered");
         if grant.uses.is_empty() {
             html.leaf("p", "Nothing yet.");
         }

@@ -238,3 +238,87 @@ async fn where_the_floor_knows_no_grants_people_are_asked() {
     let why: Value = world.journal("grant_not_used")[0].parse().unwrap();
     assert_eq!(why["data"]["code"], "grant_not_allowed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_ends_leaves_people_to_decide_and_withdraws_what_nobody_took() {
+    let world = world();
+    let gate = world.start().await;
+    let asked_first = plan();
+    assert_eq!(gate.execute(text(&asked_first), None).await["status"], "pending");
+    let id = granted(&world, &gate, "9", ALLOW).await;
+    // Whoever asks has signed too: that must not spoil what ana signed.
+    let (_, said) = sign(&world, &gate, &id, "orchestrator-1").await;
+    assert!(said.contains("by 2 people"), "{said}");
+    let (queued, waiting) = (plan(), plan());
+    let token = gate.execute(text(&queued), None).await["approval_token"].clone();
+    let token = token.as_str().unwrap();
+    assert_eq!(gate.execute(text(&queued), Some(token)).await["status"], "queued");
+    assert_eq!(gate.execute(text(&waiting), None).await["status"], "approved");
+    // A request goes the way that it was approved by.
+    let (_, peoples) = gate.approved(&world, &asked_first).await;
+    assert_eq!(
+        gate.execute(text(&asked_first), Some(token)).await["code"],
+        "other_token"
+    );
+    assert_eq!(
+        gate.execute(text(&asked_first), Some(&peoples)).await["status"],
+        "queued"
+    );
+    let first = gate.claim().await.unwrap();
+
+    // The administrator ends it in the list, whatever the gate would say.
+    let (admin, current) = (shown(&world.key("admin")), shown(&world.path("approvers.json")));
+    let (next, signed) = (shown(&world.path("next.json")), shown(&world.path("signed.json")));
+    for step in [
+        vec![
+            "approvers",
+            "propose",
+            "--current",
+            &current,
+            "--revoke-grant",
+            &id,
+            "--out",
+            &next,
+        ],
+        vec!["approvers", "sign", &next, "--key", &admin, "--out", &signed],
+        vec!["approvers", "apply", &signed, "--gate", &gate.url],
+    ] {
+        let done = world.run(&step).await;
+        assert!(
+            done.status.success(),
+            "{step:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+    assert_eq!(gate.json(&format!("/v1/grants/{id}")).await["status"], "revoked");
+    let public = fs::read_to_string(world.path("state/gate_key.pub")).unwrap();
+    let standing = Standing::verify(&gate.standing(&queued).await, public.trim()).unwrap();
+    assert_eq!(standing.state, StandingState::Revoked);
+    // What it covered and nobody ordered yet waits for people, who can still say yes.
+    let again = gate.execute(text(&waiting), None).await;
+    assert_eq!(again["status"], "pending", "{again}");
+    let decided = gate
+        .decide(&world, again["request_id"].as_str().unwrap(), "ana", "approve")
+        .await;
+    assert_eq!(decided["status"], "approved", "{decided}");
+
+    let key = shown(&world.key("ben"));
+    let (code, said) = grants(&world, &gate, &["revoke", &id, "--key", &key, "--reason", "over"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let first = Order::verify(&first, public.trim()).unwrap();
+    let withdrawn = async |plan: &runbooks::Plan| {
+        let used = gate.execute(text(plan), None).await;
+        let id = used["execution_id"].as_str().unwrap().to_owned();
+        (
+            id.clone(),
+            gate.resource(&format!("approval://executions/{id}")).await["status"].clone(),
+        )
+    };
+    let (id, status) = withdrawn(&queued).await;
+    if first.id == id {
+        // Taken already: the standing says so before each step.
+        assert_eq!(status, "claimed");
+    } else {
+        assert_eq!(status, "withdrawn");
+    }
+}

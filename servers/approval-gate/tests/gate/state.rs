@@ -281,6 +281,34 @@ async fn whoever_edits_the_database_of_a_running_gate_does_not_thaw_it() {
         assert!(refused.text().await.unwrap().contains("state_changed"), "{edit}");
         assert!(gate.standing(&plan).await.contains("state_changed"), "{edit}");
     }
+    // Nor does it give back what somebody took.
+    let sql = rusqlite::Connection::open(world.path("state/gate.db")).unwrap();
+    let other = "UPDATE requests SET state = replace(state, '\"need\":1', '\"need\":2')";
+    assert_eq!(sql.execute(other, []).unwrap(), 1);
+    drop(sql);
+    let list = gate.json("/v1/requests").await;
+    assert_eq!(list["code"], "state_changed", "{list}");
     gate.kill().await;
-    assert!(world.refused_start().await.contains("the row of `freeze`"));
+    assert!(world.refused_start().await.contains("not what the journal says"));
+}
+
+/// What could not be published is in the rows: the gate must go on from there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_whose_checkpoint_could_not_be_published_holds_all_the_same() {
+    let world = World::new();
+    let script = "case $COUNTERSIGN_EVENT_KIND in gate_frozen) mkdir failed && exit 1;; esac; true";
+    let config = fs::read_to_string(world.path("gate.toml")).unwrap();
+    let journal = format!("[journal]\npublish_command = ['sh', '-c', '{script}']\n");
+    fs::write(world.path("gate.toml"), format!("{config}\n{journal}")).unwrap();
+    let gate = world.start().await;
+    let key = crate::world::shown(&world.key("ana"));
+    let say = async |what: &str| {
+        world
+            .run(&[what, "--gate", &gate.url, "--key", &key, "--reason", "stop"])
+            .await
+    };
+    assert!(!say("freeze").await.status.success());
+    assert_eq!(gate.json("/v1/gate").await["freeze"]["is"], "frozen");
+    assert!(say("thaw").await.status.success());
+    assert_eq!(gate.json("/v1/gate").await["freeze"]["is"], "thawed");
 }

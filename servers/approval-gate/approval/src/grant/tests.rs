@@ -298,6 +298,14 @@ fn terms_that_contradict_themselves_are_no_grant() {
         |terms| terms.until = terms.not_before.plus_s(MAX_GRANT_DAYS * 86_400 + 1),
         |terms| terms.reason.clear(),
         |terms| {
+            terms.windows.push(WindowEntry {
+                days: vec!["mon".to_owned(); 8],
+                from: "22:00".to_owned(),
+                until: "23:00".to_owned(),
+                time_zone: "Europe/Berlin".to_owned(),
+            });
+        },
+        |terms| {
             terms.parameters.insert("x".to_owned(), Bound::OneOf(Vec::new()));
         },
         |terms| {
