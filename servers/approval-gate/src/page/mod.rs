@@ -139,3 +139,60 @@ fn passkey_button(html: &mut Html, class: &str, label: &str) {
     html.markup("<p role=\"status\"></p>");
     html.markup("<noscript><p>A passkey needs JavaScript; the command line does not.</p></noscript>");
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    use std::collections::BTreeMap;
+
+    use super::STYLE;
+
+    /// Relative luminance, as WCAG 2.2 defines it.
+    fn luminance(colour: &str) -> f64 {
+        let channel = |at: usize| {
+            let value = u8::from_str_radix(colour.get(at..at + 2).unwrap(), 16).unwrap();
+            let value = f64::from(value) / 255.0;
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    }
+
+    fn contrast(a: &str, b: &str) -> f64 {
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    /// The colours that the style sheet names, light first.
+    fn schemes() -> Vec<BTreeMap<&'static str, &'static str>> {
+        let blocks = STYLE.split(":root {").skip(1).take(2);
+        let colours = |block: &'static str| {
+            let declared = block.split('}').next().unwrap().split(';');
+            let pairs = declared.filter_map(|one| one.trim().strip_prefix("--")?.split_once(": "));
+            pairs.collect()
+        };
+        blocks.map(colours).collect()
+    }
+
+    #[test]
+    fn every_text_has_the_contrast_of_wcag_aa_in_light_and_dark() {
+        let schemes = schemes();
+        assert_eq!(schemes.len(), 2);
+        for scheme in schemes {
+            for ground in ["paper", "code"] {
+                for text in ["ink", "soft", "go", "wait", "stop", "link"] {
+                    let found = contrast(scheme.get(text).unwrap(), scheme.get(ground).unwrap());
+                    assert!(found >= 4.5, "{text} on {ground}: {found:.2} in {scheme:?}");
+                }
+            }
+        }
+        // A disabled button is exempt; nothing else names a colour of its own.
+        let literal = STYLE
+            .lines()
+            .filter(|line| line.contains('#') && !line.trim().starts_with("--"));
+        assert_eq!(literal.count(), 0);
+    }
+}
