@@ -12,7 +12,11 @@ mod crash;
 mod demo;
 mod fault;
 mod keys;
+mod page;
 mod recorded;
 mod suite;
 mod token_matrix;
 mod trial;
+#[path = "../../servers/approval-gate/tests/gate/webdriver.rs"]
+#[expect(dead_code, reason = "shared with the gate's own tests, which use more of it")]
+mod webdriver;

@@ -341,8 +341,8 @@ impl Suite {
             "gate.toml",
             &json!({
                 "gate": {"id": "gate-test", "environment": "test", "state_dir": "gate", "key_file": "gate_key",
-                    "audience": "executor-test", "executor_bearer_file": "executor.bearer"},
-                "approvers": approvers, "floor": {"approvers": 1}, "journal": journal(Role::Gate), "targets": [target],
+                    "audience": "executor-test", "executor_bearer_file": "executor.bearer", "public_url": self.gate_url().replace("127.0.0.1", "localhost")},
+                "approvers": approvers, "floor": {"approvers": 1, "grants": true}, "journal": journal(Role::Gate), "targets": [target],
                 // The executor's look is a part of the path, however busy the machine is.
                 "preflight": {"required": true, "wait_s": 20},
             }),
@@ -352,7 +352,7 @@ impl Suite {
             &json!({
                 "executor": {"id": "executor-test", "environment": "test", "state_dir": "executor"},
                 "gate": {"id": "gate-test", "public_key": gate_key.public_key().to_string(), "url": self.gate_url(), "bearer_file": "executor.bearer"},
-                "approvers": approvers, "floor": {"approvers": 1}, "journal": journal(Role::Executor), "targets": [executor_target],
+                "approvers": approvers, "floor": {"approvers": 1, "grants": true}, "journal": journal(Role::Executor), "targets": [executor_target],
             }),
         );
         self.write_toml(
