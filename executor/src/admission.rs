@@ -28,6 +28,8 @@ pub(crate) struct Admitted<'e> {
 /// An order for a plan that this executor's policy allows, and the approvals in it still unread.
 pub(crate) struct Permitted<'e> {
     pub(crate) order: Order,
+    /// The key of the gate that signed it.
+    pub(crate) gate_key: &'e str,
     pub(crate) plan: PermittedPlan,
     pub(crate) target: &'e TargetConfig,
     pub(crate) evaluation: Evaluation,
@@ -58,11 +60,12 @@ pub(crate) struct Refused {
 pub(crate) fn admit<'e>(executor: &'e Executor, envelope: &str, now: Timestamp) -> Result<Admitted<'e>, NotAdmitted> {
     let Permitted {
         order,
+        gate_key,
         plan,
         target,
         evaluation,
     } = permit(executor, envelope, now)?;
-    let approved = approve(executor, &order, plan, now).map_err(|error| error.after(&evaluation))?;
+    let approved = approve(executor, &order, gate_key, plan, now).map_err(|error| error.after(&evaluation))?;
     Ok(Admitted {
         envelope: envelope.to_owned(),
         order,
@@ -76,7 +79,9 @@ pub(crate) fn admit<'e>(executor: &'e Executor, envelope: &str, now: Timestamp) 
 /// Everything but the people: from the gate, for this executor, an instance of a pinned runbook, allowed by its policy.
 pub(crate) fn permit<'e>(executor: &'e Executor, envelope: &str, now: Timestamp) -> Result<Permitted<'e>, NotAdmitted> {
     let config = executor.config();
-    let order = Order::verify(envelope, &config.gate.public_key)
+    let (order, gate_key) = config
+        .gate
+        .with_a_key(|key| Order::verify(envelope, key))
         .map_err(|error| Refused::unsigned(envelope, error.code(), crate::chain(&error)))?;
     let refused = |code: &str, message: String| Refused::of(&order, code, message);
     order
@@ -110,6 +115,7 @@ pub(crate) fn permit<'e>(executor: &'e Executor, envelope: &str, now: Timestamp)
         Ok(plan) => Ok(Permitted {
             evaluation: noted(plan.decision()),
             order,
+            gate_key,
             plan,
             target,
         }),
@@ -150,6 +156,7 @@ pub(crate) fn check_window(
 fn approve(
     executor: &Executor,
     order: &Order,
+    gate_key: &str,
     permitted: PermittedPlan,
     now: Timestamp,
 ) -> Result<ApprovedPlan, NotAdmitted> {
@@ -170,8 +177,7 @@ fn approve(
     let token = Token::parse(&order.token)
         .map_err(Refusal::from)
         .map_err(|refusal| refused(refusal.code(), crate::chain(&refusal)))?;
-    let gate_key =
-        PublicKey::parse(&config.gate.public_key).map_err(|error| refused("gate_key", crate::chain(&error)))?;
+    let gate_key = PublicKey::parse(gate_key).map_err(|error| refused("gate_key", crate::chain(&error)))?;
     let expect = Expectations {
         gate: &config.gate.id,
         audience: &config.id,

@@ -45,9 +45,22 @@ pub struct Config {
 pub struct GateConfig {
     pub id: String,
     pub public_key: String,
+    /// The key that takes its place: while both are given, either counts.
+    pub next_public_key: Option<String>,
     /// Where it is; needed to pull orders and to ask for a standing before each step.
     pub url: Option<String>,
     pub bearer_file: Option<PathBuf>,
+}
+
+impl GateConfig {
+    /// Returns what holds for one of the gate's keys, and which it was; with none, why not for the first.
+    pub(crate) fn with_a_key<T, E>(&self, verify: impl Fn(&str) -> Result<T, E>) -> Result<(T, &str), E> {
+        let first = verify(&self.public_key).map(|value| (value, &*self.public_key));
+        match &self.next_public_key {
+            Some(next) => first.or_else(|error| verify(next).map(|value| (value, &**next)).map_err(|_| error)),
+            None => first,
+        }
+    }
 }
 
 /// One database that this executor may change, and where its credential will be found when it is needed.
@@ -202,6 +215,10 @@ fn parse_gate(mut section: Section, url: Option<&str>, faults: &mut Vec<String>)
     let id = section.text("id", faults);
     let public_key = section.text("public_key", faults);
     check_key("gate.public_key", public_key.as_deref(), faults);
+    let next_public_key = section.optional_text("next_public_key", faults);
+    if next_public_key.is_some() {
+        check_key("gate.next_public_key", next_public_key.as_deref(), faults);
+    }
     let of_file = section.optional_text("url", faults);
     let url = url.map(str::to_owned).or(of_file);
     let bearer_file = section.optional_path("bearer_file", faults);
@@ -219,6 +236,7 @@ fn parse_gate(mut section: Section, url: Option<&str>, faults: &mut Vec<String>)
     Some(GateConfig {
         id: id?,
         public_key: public_key?,
+        next_public_key,
         url,
         bearer_file,
     })

@@ -17,6 +17,7 @@ pub async fn run_order_without_approval(executor: &Executor, envelope: &str) -> 
         plan,
         target,
         evaluation,
+        ..
     } = match permit(executor, envelope, now) {
         Ok(permitted) => permitted,
         Err(NotAdmitted::Refused(refused)) => return refuse(executor, refused),

@@ -86,7 +86,10 @@ impl<'a> Permission<'a> {
         loop {
             let error = match gate.standing(&plan).await {
                 Ok(json) => {
-                    return Standing::verify(&json, &self.executor.config().gate.public_key)
+                    let gate = &self.executor.config().gate;
+                    return gate
+                        .with_a_key(|key| Standing::verify(&json, key))
+                        .map(|(standing, _)| standing)
                         .map_err(|error| unconfirmed(&error));
                 }
                 Err(error) => error,

@@ -72,3 +72,25 @@ async fn the_role_of_setup_sql_can_neither_forget_nor_read_what_is_not_its_own()
         .unwrap_err();
     assert_eq!(error.code().unwrap().code(), "42501");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_changes_its_key_without_a_pause() {
+    let server = Server::start(100).await;
+    let scene = Scene::new(&server).await;
+    let incident = Blocked::new(&server, &scene).await;
+    let config = scene.config("state", "");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let (new, old) = (scene.gate.public_key(), approval::GateKey::generate().unwrap());
+    let line = |name: &str, key: &approval::PublicKey| format!("{name} = \"{key}\"\n");
+    let before = text.replace(&line("public_key", new), &line("public_key", old.public_key()));
+    assert_ne!(before, text);
+    std::fs::write(&config, &before).unwrap();
+    let order = scene.order(&incident.plan);
+    let ran = scene.run(&config, &order);
+    assert_eq!((ran.code, ran.result.as_str()), (Some(4), "order_bad_signature"));
+    let both = before.replace("bearer_file", &format!("{}bearer_file", line("next_public_key", new)));
+    std::fs::write(&config, both).unwrap();
+    let ran = scene.run(&config, &order);
+    assert_eq!((ran.code, ran.result.as_str()), (Some(0), "done"), "{}", ran.stderr);
+    incident.assert_resolved(&server).await;
+}

@@ -324,7 +324,6 @@ impl Gate {
 
     /// A token of those signatures under a grant that count for this plan, and whose they are: one that does not must not
     /// make the others worth nothing.
-    #[expect(clippy::type_complexity, reason = "what went wrong here, or with the grant")]
     fn token_of(
         &self,
         record: &GrantRecord,
