@@ -8,9 +8,11 @@ use crate::identity;
 use crate::permission::{Permission, away};
 use crate::prove::{self, Answer};
 use crate::record::Record;
+use crate::surroundings::Surroundings;
 use crate::target::Target;
 
-/// Checks that the plan was not used before, that its prechecks hold, and that no more than it says is in reach.
+/// Checks that the plan was not used before, that its prechecks hold, and that no more than it says is in reach; and notes
+/// what stands around it.
 pub(crate) async fn check(
     plan: &PlanDocument,
     target: &mut Target<'_>,
@@ -23,7 +25,7 @@ pub(crate) async fn check(
         Ok(Err(cause)) => return Err(Halt::unapproved(cause)),
         Err(error) => return Err(away(record, &error)),
     }
-    match prove::ask_all(target, &plan.prechecks, "precheck_failed").await {
+    match prove::ask_prechecks(target, &plan.prechecks).await {
         Ok(Answer::Holds) => {}
         Ok(Answer::Not(cause)) => return Err(Halt::stop(cause)),
         Err(error) => return Err(away(record, &error)),
@@ -36,5 +38,10 @@ pub(crate) async fn check(
             Err(error) => return Err(away(record, &error)),
         }
     }
-    Ok(record.write_whole(WholeEvent::TargetChecked { measured })?)
+    let around = match Surroundings::ask(target).await {
+        Ok(around) => around,
+        Err(error) => return Err(away(record, &error)),
+    };
+    let surroundings = Some(record.keep(&around)?);
+    Ok(record.write_whole(WholeEvent::TargetChecked { measured, surroundings })?)
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use runbooks::{Action, Check, SqlAction, Step as PlanStep, StepClass, Undo};
+use runbooks::{Action, Check, PlanDocument, SqlAction, Step as PlanStep, StepClass, Undo};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
@@ -20,16 +20,21 @@ use crate::target::{QUESTION, Target, TargetError};
 pub(crate) struct Job<'a> {
     step: &'a PlanStep,
     action: &'a SqlAction,
+    /// Asked again right before the effect.
+    prechecks: &'a [Check],
     assert: &'a [Check],
     direction: Direction,
 }
 
 impl<'a> Job<'a> {
-    pub(crate) fn forward(step: &'a PlanStep) -> Self {
+    /// The plan's prechecks go with its first step alone: they are about the state before anything was done.
+    pub(crate) fn forward(step: &'a PlanStep, plan: &'a PlanDocument) -> Self {
         let Action::Sql(action) = &step.action;
+        let is_first = plan.steps.first().is_some_and(|first| first.id == step.id);
         Self {
             step,
             action,
+            prechecks: if is_first { &plan.prechecks } else { &[] },
             assert: &step.assert,
             direction: Direction::Do,
         }
@@ -40,6 +45,7 @@ impl<'a> Job<'a> {
         Self {
             step,
             action,
+            prechecks: &[],
             assert: &undo.assert,
             direction: Direction::Undo,
         }
@@ -115,7 +121,7 @@ async fn attempt(
     {
         return close(job, record, halt, before);
     }
-    match (perform(target, job.action, &mark, number).await, before) {
+    match (perform(target, job.action, job.prechecks, &mark, number).await, before) {
         (Attempt::Applied { rows }, _) => job.see(target, record, Some(rows), false).await,
         (Attempt::Already, _) => job.see(target, record, None, true).await,
         // The guard matches no more, and whether that is an earlier attempt's doing cannot be told.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::outcome::Outcome;
 use crate::step::{Cause, IllegalEvent, Step, StepEvent};
+use crate::surroundings::Noted;
 
 /// Everything that can happen to an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,12 @@ pub enum WholeEvent {
     /// An order was verified, and is spent from now on. Written before anything else.
     OrderAdmitted(Box<Admission>),
     /// The target was the right one, its prechecks held, and no more than the limit was in reach.
-    TargetChecked { measured: Vec<Measured> },
+    TargetChecked {
+        measured: Vec<Measured>,
+        /// What stood around the plan then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        surroundings: Option<Noted>,
+    },
     /// All steps are done; the signal is watched from now on.
     VerificationStarted {},
     /// The signal held for as long as the plan asks, and nothing else was harmed.
@@ -89,6 +95,7 @@ pub struct Execution {
     steps: Vec<(String, Step)>,
     // Why the last step that failed did.
     cause: Option<Cause>,
+    surroundings: Option<Noted>,
 }
 
 /// An event that cannot happen now. It means a defect or a journal of something else; nothing is done.
@@ -124,6 +131,7 @@ impl Execution {
                     },
                     steps: admission.steps.into_iter().map(|id| (id, Step::Ready)).collect(),
                     cause: None,
+                    surroundings: None,
                 })
             }
             (None, event) => Err(IllegalStep::Whole {
@@ -153,7 +161,10 @@ impl Execution {
                 }
             }
             // Again after a crash, as long as nothing was begun.
-            (Phase::Forward { verified, .. }, WholeEvent::TargetChecked { .. }) if self.is_untouched() => {
+            (Phase::Forward { verified, .. }, WholeEvent::TargetChecked { surroundings, .. })
+                if self.is_untouched() =>
+            {
+                self.surroundings = surroundings;
                 Phase::Forward {
                     checked: true,
                     verified: *verified,
@@ -256,6 +267,11 @@ impl Execution {
     /// Returns why the last step that failed did.
     pub fn cause(&self) -> Option<&Cause> {
         self.cause.as_ref()
+    }
+
+    /// Returns what stood around the plan before its first step, as the journal was told.
+    pub fn surroundings(&self) -> Option<&Noted> {
+        self.surroundings.as_ref()
     }
 
     fn any_running(&self) -> bool {
@@ -374,7 +390,10 @@ mod tests {
         let mut events = vec![
             admission(Action::Execute),
             admission(Action::Rollback),
-            Event::Whole(WholeEvent::TargetChecked { measured: Vec::new() }),
+            Event::Whole(WholeEvent::TargetChecked {
+                measured: Vec::new(),
+                surroundings: None,
+            }),
             Event::Whole(WholeEvent::VerificationStarted {}),
             Event::Whole(WholeEvent::RecoveryVerified { held_s: 5 }),
             Event::Whole(WholeEvent::TurnedBack { cause: cause() }),

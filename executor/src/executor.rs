@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::gate::{Gate, GateError};
 use crate::halt::Fault;
-use crate::{ledger, reports};
+use crate::{ledger, reports, surroundings};
 
 /// An executor, ready to run orders one after another.
 pub struct Executor {
@@ -79,6 +79,7 @@ impl Executor {
         .map_err(Fault::from)?;
         journal.migrate(ledger::TABLE).map_err(Fault::from)?;
         journal.migrate(reports::TABLE).map_err(Fault::from)?;
+        journal.migrate(surroundings::TABLE).map_err(Fault::from)?;
         Ok(Self {
             config,
             catalog,

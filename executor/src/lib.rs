@@ -33,6 +33,7 @@ mod serve;
 mod setup_sql;
 mod sql_step;
 mod step;
+mod surroundings;
 mod target;
 mod tls;
 mod undo;
@@ -52,6 +53,7 @@ pub use run::run_order;
 pub use serve::{serve, with_reports};
 pub use setup_sql::{DEFAULT_ROLE, setup_sql};
 pub use step::{Cause, Effect, IllegalEvent, Step, StepEvent};
+pub use surroundings::Noted;
 
 /// Returns an error and everything behind it in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

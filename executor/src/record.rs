@@ -1,5 +1,7 @@
 //! The record of one execution: its journal, and the machine that is folded from it. What is not written does not happen.
 
+use std::collections::BTreeMap;
+
 use approval::Action;
 use policies::Evaluation;
 use runbooks::Digest;
@@ -12,6 +14,7 @@ use crate::marker::{Direction, Mark};
 use crate::outcome::Outcome;
 use crate::reports;
 use crate::step::{Step, StepEvent};
+use crate::surroundings::{Noted, Surroundings};
 
 /// One execution's record, open for writing.
 pub(crate) struct Record<'e> {
@@ -51,6 +54,10 @@ impl<'e> Record<'e> {
                     "UPDATE executor_ledger SET open = 0 WHERE plan_digest = ?1 AND action = ?2",
                     (self.plan.to_string(), action_name(action)),
                 )?;
+                tx.sql().execute(
+                    "DELETE FROM executor_surroundings WHERE plan_digest = ?1",
+                    [self.plan.to_string()],
+                )?;
             }
             Ok::<(), Fault>(())
         })?;
@@ -74,6 +81,42 @@ impl<'e> Record<'e> {
             outcome: outcome.clone(),
         })?;
         Ok(outcome)
+    }
+
+    /// Keeps what stands around the plan, for when the journal is told of it.
+    pub(crate) fn keep(&self, around: &Surroundings) -> Result<Noted, Fault> {
+        around.keep(self.executor, &self.plan)
+    }
+
+    /// Returns what was kept; `None` if it is not what the journal was told of.
+    pub(crate) fn kept(&self, noted: &Noted) -> Result<Option<Surroundings>, Fault> {
+        Surroundings::kept(self.executor, &self.plan, noted)
+    }
+
+    /// Returns how many rows each step that is done met; `None` where a first attempt did not see its end.
+    pub(crate) fn rows(&self) -> Result<BTreeMap<String, Option<u64>>, Fault> {
+        let mut met = BTreeMap::new();
+        for entry in self.executor.journal().read(Some(&self.plan.to_string()))? {
+            if entry.kind == REFUSED {
+                continue;
+            }
+            match Event::from_journal(&entry.kind, &entry.data)? {
+                Event::Step {
+                    step,
+                    event: StepEvent::StepDone { rows, .. },
+                } => {
+                    met.entry(step).or_insert(rows);
+                }
+                Event::Step {
+                    step,
+                    event: StepEvent::StepStarted { attempt },
+                } if attempt > 1 => {
+                    met.insert(step, None);
+                }
+                Event::Step { .. } | Event::Whole(_) => {}
+            }
+        }
+        Ok(met)
     }
 
     pub(crate) fn execution(&self) -> &Execution {

@@ -103,14 +103,14 @@ async fn forward(
         Phase::Ended { .. } => return Err(Halt::stop(Cause::new("already_executed", "it is over"))),
     }
     for step in &plan.steps {
-        drive(&Job::forward(step), target, record, permission).await?;
+        drive(&Job::forward(step, plan), target, record, permission).await?;
         if record.step(&step.id) != Step::Done {
             let cause = record.execution().cause().cloned();
             let unknown = || Cause::new("step_not_done", format!("step `{}` is not done", step.id));
             return Err(Halt::stop(cause.unwrap_or_else(unknown)));
         }
     }
-    verification::verify(executor, &plan.verification, target, record).await
+    verification::verify(executor, plan, target, record).await
 }
 
 fn cannot_begin(record: &mut Record<'_>, cause: Cause) -> Result<Outcome, Halt> {

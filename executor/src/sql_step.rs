@@ -1,10 +1,12 @@
 //! The step kind `sql`: one guarded statement, with its marker row, at most once.
 
-use runbooks::{SqlAction, StepClass};
+use runbooks::{Check, SqlAction, StepClass};
+use tokio_postgres::error::SqlState;
 
 use crate::marker::{Mark, Marked};
+use crate::prove::{self, Answer};
 use crate::step::{Cause, Effect};
-use crate::target::{Bounds, QUESTION, Target, TargetError};
+use crate::target::{Bounds, Place, QUESTION, Target, TargetError};
 
 /// What became of an attempt.
 #[derive(Debug)]
@@ -24,7 +26,16 @@ pub(crate) enum Attempt {
 }
 
 /// Runs the statement. Its intent must be journalled, and sessions of earlier attempts fenced off.
-pub(crate) async fn perform(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt: u32) -> Attempt {
+///
+/// `VACUUM`, `ANALYZE` and `DROP INDEX CONCURRENTLY` name an object and cannot carry a guard, so the prechecks are asked
+/// again after everything that may wait, and nothing but the statement itself comes after them.
+pub(crate) async fn perform(
+    target: &Target<'_>,
+    action: &SqlAction,
+    prechecks: &[Check],
+    mark: &Mark,
+    attempt: u32,
+) -> Attempt {
     let bounds = Bounds {
         timeout_s: action.timeout_s,
         lock_timeout_ms: action.lock_timeout_ms,
@@ -33,8 +44,8 @@ pub(crate) async fn perform(target: &Target<'_>, action: &SqlAction, mark: &Mark
         return untouched(&error);
     }
     let done = match action.class {
-        StepClass::Transactional => in_transaction(target, action, mark, attempt, bounds).await,
-        StepClass::NonTransactional => by_itself(target, action, mark, attempt, bounds).await,
+        StepClass::Transactional => in_transaction(target, action, prechecks, mark, attempt, bounds).await,
+        StepClass::NonTransactional => by_itself(target, action, prechecks, mark, attempt, bounds).await,
     };
     match target.leave().await {
         Ok(()) => done,
@@ -44,11 +55,18 @@ pub(crate) async fn perform(target: &Target<'_>, action: &SqlAction, mark: &Mark
 }
 
 /// Marker and effect commit together: whatever crashes, both are there or neither.
-async fn in_transaction(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt: u32, bounds: Bounds) -> Attempt {
+async fn in_transaction(
+    target: &Target<'_>,
+    action: &SqlAction,
+    prechecks: &[Check],
+    mark: &Mark,
+    attempt: u32,
+    bounds: Bounds,
+) -> Attempt {
     if let Err(error) = target.execute(BEGIN, &[], QUESTION).await {
         return untouched(&error);
     }
-    let done = marked_effect(target, action, mark, attempt, bounds).await;
+    let done = marked_effect(target, action, prechecks, mark, attempt, bounds).await;
     let end = match &done {
         Attempt::Applied { .. } => COMMIT,
         Attempt::Already | Attempt::Failed { .. } | Attempt::Lost => ROLLBACK,
@@ -64,13 +82,23 @@ async fn in_transaction(target: &Target<'_>, action: &SqlAction, mark: &Mark, at
     }
 }
 
-async fn marked_effect(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt: u32, bounds: Bounds) -> Attempt {
+async fn marked_effect(
+    target: &Target<'_>,
+    action: &SqlAction,
+    prechecks: &[Check],
+    mark: &Mark,
+    attempt: u32,
+    bounds: Bounds,
+) -> Attempt {
     match mark.insert(target, attempt, bounds).await {
         Ok(true) => {}
         // On a first attempt it cannot be ours: whoever has our name and order, and ran this, has another journal.
         Ok(false) if attempt == 1 => return foreign(),
         Ok(false) => return marked_before(target, mark).await,
         Err(error) => return untouched(&error),
+    }
+    if let Some(changed) = changed(target, prechecks, Place::InTransaction).await {
+        return changed;
     }
     match target.execute(&action.statement, &[], bounds).await {
         Ok(rows) => match wrong_rows(action, rows) {
@@ -86,7 +114,14 @@ async fn marked_effect(target: &Target<'_>, action: &SqlAction, mark: &Mark, att
 
 /// The marker is committed first, as a claim: it keeps a second executor away, and tells a later recovery that the
 /// statement may have been sent.
-async fn by_itself(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt: u32, bounds: Bounds) -> Attempt {
+async fn by_itself(
+    target: &Target<'_>,
+    action: &SqlAction,
+    prechecks: &[Check],
+    mark: &Mark,
+    attempt: u32,
+    bounds: Bounds,
+) -> Attempt {
     match mark.insert(target, attempt, bounds).await {
         Ok(true) => {}
         Ok(false) if attempt > 1 => match mark.look(target).await {
@@ -96,6 +131,9 @@ async fn by_itself(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt
         },
         Ok(false) => return foreign(),
         Err(error) => return untouched(&error),
+    }
+    if let Some(changed) = changed(target, prechecks, Place::Alone).await {
+        return changed;
     }
     match target.execute(&action.statement, &[], bounds).await {
         Ok(rows) => match wrong_rows(action, rows) {
@@ -107,11 +145,27 @@ async fn by_itself(target: &Target<'_>, action: &SqlAction, mark: &Mark, attempt
             },
         },
         Err(error) if error.leaves_doubt() => Attempt::Lost,
+        Err(TargetError::Sql { state, message }) if is_one_object(action) && says_changed(&state) => Attempt::Failed {
+            effect: Effect::None,
+            cause: Cause::new(prove::CHANGED, message),
+        },
         // It may have worked on some rows before it failed.
         Err(error) => Attempt::Failed {
             effect: Effect::Possible,
             cause: error.cause(),
         },
+    }
+}
+
+/// `None`: the prechecks still hold.
+async fn changed(target: &Target<'_>, prechecks: &[Check], place: Place) -> Option<Attempt> {
+    match prove::ask_again(target, prechecks, place).await {
+        Ok(Answer::Holds) => None,
+        Ok(Answer::Not(cause)) => Some(Attempt::Failed {
+            effect: Effect::None,
+            cause,
+        }),
+        Err(error) => Some(untouched(&error)),
     }
 }
 
@@ -129,7 +183,7 @@ fn wrong_rows(action: &SqlAction, rows: u64) -> Option<Cause> {
         return None;
     }
     let code = if rows < wanted.at_least {
-        "precondition_changed"
+        prove::CHANGED
     } else {
         "too_many_rows"
     };
@@ -143,8 +197,23 @@ fn wrong_rows(action: &SqlAction, rows: u64) -> Option<Cause> {
 }
 
 /// Integrity constraints, serialisation failures and deadlocks: the transaction is gone for certain.
-fn is_rolled_back(state: &tokio_postgres::error::SqlState) -> bool {
+fn is_rolled_back(state: &SqlState) -> bool {
     state.code().starts_with("23") || ["40001", "40P01"].contains(&state.code())
+}
+
+/// Whether the statement works on one object or on none.
+fn is_one_object(action: &SqlAction) -> bool {
+    action.rows.is_none_or(|rows| rows.at_most <= 1)
+}
+
+/// There is no such table or object any more, or it is in use again: the server says so before it does anything.
+fn says_changed(state: &SqlState) -> bool {
+    [
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_OBJECT,
+        SqlState::OBJECT_IN_USE,
+    ]
+    .contains(state)
 }
 
 fn foreign() -> Attempt {

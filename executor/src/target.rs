@@ -54,6 +54,14 @@ pub(crate) const QUESTION: Bounds = Bounds {
     lock_timeout_ms: 1_000,
 };
 
+/// Where a question is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Alone,
+    /// Within the transaction of a step.
+    InTransaction,
+}
+
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 impl<'c> Target<'c> {
@@ -123,11 +131,26 @@ impl<'c> Target<'c> {
     }
 
     async fn ask_once(&self, query: &str) -> Result<Value, TargetError> {
-        // A transaction of its own each time: within one, PostgreSQL shows the statistics views as they were at its start.
-        self.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", &[], QUESTION)
-            .await?;
+        self.ask_here(query, Place::Alone).await
+    }
+
+    /// Asks in this session and no other, where a step's transaction may be open. The question cannot write there either.
+    pub(crate) async fn ask_here(&self, query: &str, place: Place) -> Result<Value, TargetError> {
+        let (begin, end): (&[&str], &[&str]) = match place {
+            // A transaction of its own each time: within one, PostgreSQL shows the statistics views as they were at its start.
+            Place::Alone => (&["BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"], &["ROLLBACK"]),
+            Place::InTransaction => (
+                &["SAVEPOINT question", "SET TRANSACTION READ ONLY", FORGET_STATISTICS],
+                &["ROLLBACK TO SAVEPOINT question", "RELEASE SAVEPOINT question"],
+            ),
+        };
+        for statement in begin {
+            self.execute(statement, &[], QUESTION).await?;
+        }
         let rows = self.rows(query, &[]).await;
-        self.execute("ROLLBACK", &[], QUESTION).await?;
+        for statement in end {
+            self.execute(statement, &[], QUESTION).await?;
+        }
         match rows?.as_slice() {
             [row] => value_of(row),
             rows => Err(TargetError::Answer(format!("{} rows", rows.len()))),
@@ -320,4 +343,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 const PREPARE_SESSION: &str = include_str!("queries/prepare_session.sql");
 const CHECK_CLIENT: &str = include_str!("queries/check_client.sql");
 const SET_BOUNDS: &str = include_str!("queries/set_bounds.sql");
+/// Else a second look within one transaction shows what the first one saw.
+const FORGET_STATISTICS: &str = "SELECT pg_catalog.pg_stat_clear_snapshot()";
 const NOW: &str = include_str!("queries/now.sql");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runbooks::Verification;
+use runbooks::PlanDocument;
 use tokio::time::{Instant, sleep};
 
 use crate::execution::{Phase, WholeEvent};
@@ -11,18 +11,20 @@ use crate::halt::Halt;
 use crate::prove::{Answer, ask_all};
 use crate::record::Record;
 use crate::step::Cause;
-use crate::target::{Target, TargetError};
+use crate::surroundings::{Allowed, Surroundings};
+use crate::target::Target;
 
 /// Watches the signal until it has held long enough, or until the deadline. After a crash the watch begins anew.
 pub(crate) async fn verify(
     executor: &Executor,
-    verification: &Verification,
+    plan: &PlanDocument,
     target: &mut Target<'_>,
     record: &mut Record<'_>,
 ) -> Result<(), Halt> {
     if let Phase::Forward { verified: true, .. } = record.execution().phase() {
         return Ok(());
     }
+    let verification = &plan.verification;
     record.write_whole(WholeEvent::VerificationStarted {})?;
     let deadline = Instant::now() + Duration::from_secs(u64::from(verification.deadline_s));
     let hold = Duration::from_secs(u64::from(verification.hold_s));
@@ -51,14 +53,40 @@ pub(crate) async fn verify(
             () = executor.stopped() => return Err(Halt::Interrupted),
         }
     }
-    match ask_all(target, &verification.collateral, "collateral_damage").await {
-        Ok(Answer::Holds) => Ok(record.write_whole(WholeEvent::RecoveryVerified {
+    match unharmed(plan, target, record).await? {
+        Answer::Holds => Ok(record.write_whole(WholeEvent::RecoveryVerified {
             held_s: verification.hold_s,
         })?),
-        Ok(Answer::Not(cause)) => Err(Halt::stop(cause)),
-        Err(error @ (TargetError::Unreachable(_) | TargetError::Full(_) | TargetError::Lost(_))) => {
-            Err(Halt::Suspend(error.cause()))
-        }
-        Err(error) => Err(Halt::stop(error.cause())),
+        Answer::Not(cause) => Err(Halt::stop(cause)),
     }
 }
+
+/// Whether nothing else was harmed: by the plan's own checks, and by what stood around it before.
+async fn unharmed(plan: &PlanDocument, target: &mut Target<'_>, record: &Record<'_>) -> Result<Answer, Halt> {
+    let asked = match ask_all(target, &plan.verification.collateral, HARM).await {
+        Ok(Answer::Holds) => Surroundings::ask(target).await,
+        Ok(Answer::Not(cause)) => return Ok(Answer::Not(cause)),
+        Err(error) => Err(error),
+    };
+    let after = match asked {
+        Ok(after) => after,
+        Err(error) if error.leaves_doubt() => return Err(Halt::Suspend(error.cause())),
+        Err(error) => return Err(Halt::stop(error.cause())),
+    };
+    // An execution that an older executor began has none.
+    let Some(noted) = record.execution().surroundings() else {
+        return Ok(Answer::Holds);
+    };
+    let Some(before) = record.kept(noted)? else {
+        let message = "what stood around the plan before its first step is not kept any more";
+        return Ok(Answer::Not(Cause::new("collateral_unknown", message)));
+    };
+    let harm = before.harm(&after, &Allowed::by(plan, &record.rows()?));
+    Ok(if harm.is_empty() {
+        Answer::Holds
+    } else {
+        Answer::Not(Cause::new(HARM, harm.join("; ")))
+    })
+}
+
+const HARM: &str = "collateral_damage";

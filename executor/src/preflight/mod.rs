@@ -18,13 +18,14 @@ use crate::config::{Config, TargetConfig};
 use crate::credentials::LookingCredential;
 use crate::executor::OpenError;
 use crate::halt::Fault;
-use crate::prove::Answer;
+use crate::prove::{Answer, CHANGED};
 use crate::target::TargetError;
 
 use facts::{Holder, Me, Subject};
 use locks::Lock;
 use look::Look;
 use need::Need;
+pub(crate) use need::Trace;
 use report::Finding;
 pub(crate) use report::Report;
 pub(crate) use serving::serve;
@@ -177,7 +178,7 @@ async fn look_at(
 }
 
 async fn state(look: &mut Look<'_>, plan: &PlanDocument, findings: &mut Vec<Finding>) -> Result<(), TargetError> {
-    let prechecks = plan.prechecks.iter().map(|check| (check, "precheck_failed"));
+    let prechecks = plan.prechecks.iter().map(|check| (check, CHANGED));
     let stops = plan.stop_if.iter().map(|check| (check, "stop_condition"));
     for (check, code) in prechecks.chain(stops) {
         if let Answer::Not(cause) = look.holds(check, code).await? {

@@ -47,6 +47,52 @@ impl Need {
     }
 }
 
+/// What a statement leaves behind in the catalogs, by the name that it has there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trace {
+    /// A role's CONNECTION LIMIT.
+    Limit { role: String },
+    /// A setting of a role, in all databases.
+    Setting { role: String, setting: String },
+    /// An index, which is gone.
+    Index { schema: String, index: String },
+    /// A slot, which is gone.
+    Slot { slot: String },
+    /// Sessions that were ended.
+    Sessions,
+}
+
+impl Trace {
+    /// `None`: it leaves nothing, or it is not known here what, and then whatever it leaves is beyond the plan.
+    pub(crate) fn of(statement: &str) -> Option<Self> {
+        let words = words(statement);
+        match read(&words)? {
+            Need::AlterRole { role, setting: None } => Some(Self::Limit { role }),
+            Need::AlterRole {
+                role,
+                setting: Some(setting),
+            } => Some(Self::Setting { role, setting }),
+            Need::Relation {
+                name,
+                right: Right::Drop,
+                ..
+            } => Some(Self::Index {
+                schema: name.schema,
+                index: name.relation,
+            }),
+            Need::DropSlot => match pinned(&words, "slot_name")? {
+                Word::Text(slot) => Some(Self::Slot { slot: slot.clone() }),
+                Word::Plain(_) | Word::Quoted(_) | Word::Number(_) | Word::Sign(_) => None,
+            },
+            Need::Signal { .. } => words
+                .iter()
+                .any(|word| word.is("pg_terminate_backend"))
+                .then_some(Self::Sessions),
+            Need::Relation { .. } | Need::Unknown => None,
+        }
+    }
+}
+
 fn read(words: &[Word]) -> Option<Need> {
     let (first, rest) = words.split_first()?;
     match first.keyword()?.as_str() {

@@ -130,8 +130,8 @@ mod tests {
         let mut findings: Vec<_> = (0..40)
             .map(|i| Finding::warns("lock_wait", format!("{i}{}", "ä".repeat(700))))
             .collect();
-        findings.push(Finding::blocks("precheck_failed", "x".to_owned()));
-        findings.push(Finding::blocks("precheck_failed", "x".to_owned()));
+        findings.push(Finding::blocks("precondition_changed", "x".to_owned()));
+        findings.push(Finding::blocks("precondition_changed", "x".to_owned()));
         let report = Report {
             plan_digest: Digest::of(b"plan"),
             executor: "executor-1".to_owned(),
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(report.findings.len(), MAX_FINDINGS);
         assert_eq!(
             report.findings.first().map(|found| found.code.as_str()),
-            Some("precheck_failed")
+            Some("precondition_changed")
         );
         assert_eq!(
             report.findings.last().map(|found| found.message.as_str()),

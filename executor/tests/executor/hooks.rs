@@ -45,8 +45,13 @@ impl Hold {
     }
 
     pub async fn wait(&self) {
+        self.wait_or(|| false).await;
+    }
+
+    /// The same, and not for longer than `ended` is false.
+    pub async fn wait_or(&self, mut ended: impl FnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !self.dir.join("reached").exists() {
+        while !self.dir.join("reached").exists() && !ended() {
             assert!(Instant::now() < deadline, "the executor never got there");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -6,11 +6,15 @@
     reason = "a failed set-up is a failed test"
 )]
 
+mod catalog;
+mod collateral;
 mod crashes;
 #[cfg(feature = "danger")]
 mod danger;
+mod faults;
 mod gate;
 mod grants;
+mod guards;
 mod happy;
 mod hooks;
 mod incidents;

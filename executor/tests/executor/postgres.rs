@@ -1,5 +1,6 @@
 //! A private PostgreSQL, from the server binaries that are installed, and gone when its test ends.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +15,7 @@ pub struct Server {
     pub port: u16,
     /// The superuser, who is asked what happened.
     pub admin: Client,
+    start: Command,
     child: Child,
     dir: tempfile::TempDir,
 }
@@ -51,7 +53,9 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let hba = format!("host all {EXECUTOR_ROLE} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
+        let hba = format!(
+            "host all {EXECUTOR_ROLE} 127.0.0.1/32 scram-sha-256\nhost all,replication all 127.0.0.1/32 trust\n"
+        );
         std::fs::write(data.join("pg_hba.conf"), hba).unwrap();
 
         let mut settings = Vec::new();
@@ -65,8 +69,13 @@ impl Server {
         }
 
         let port = free_port();
-        let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let child = as_postgres(owner, &bin.join("postgres"))
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(dir.path().join("log"))
+            .unwrap();
+        let mut start = as_postgres(owner, &bin.join("postgres"));
+        start
             .arg("-D")
             .arg(&data)
             .args(["-p", &port.to_string()])
@@ -90,9 +99,8 @@ impl Server {
                 "log_line_prefix=%a|",
             ])
             .stdout(Stdio::null())
-            .stderr(Stdio::from(log))
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::from(log));
+        let child = start.spawn().unwrap();
         let postgres = connect(port, "postgres", "postgres", "setup").await;
         postgres.batch_execute("CREATE DATABASE orders").await.unwrap();
         let admin = connect(port, "postgres", "orders", "oracle").await;
@@ -110,9 +118,37 @@ impl Server {
         Self {
             port,
             admin,
+            start,
             child,
             dir,
         }
+    }
+
+    /// Stops the server, does something to its data directory, and starts it again.
+    pub async fn restart(&mut self, meanwhile: impl FnOnce(&Path)) {
+        signal("-INT", &self.child);
+        self.child.wait().unwrap();
+        meanwhile(&self.dir.path().join("data"));
+        self.child = self.start.spawn().unwrap();
+        self.admin = connect(self.port, "postgres", "orders", "oracle").await;
+    }
+
+    /// Everything that a runbook could leave behind or take away, one line for each: roles and what they are members of,
+    /// settings and where they come from, relations, indexes, slots, prepared transactions, rights, and the tables' rows,
+    /// but for those of `queued`, which a fault keeps everybody waiting for.
+    pub async fn image(&self) -> BTreeSet<String> {
+        let mut lines = BTreeSet::new();
+        for row in self.admin.query(IMAGE, &[]).await.unwrap() {
+            lines.insert(row.get::<_, String>(0));
+        }
+        let tables = "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'queued'";
+        for row in self.admin.query(tables, &[]).await.unwrap() {
+            let table: String = row.get(0);
+            let rows =
+                format!("SELECT coalesce(md5(string_agg(t::text, ',' ORDER BY t::text)), '') FROM public.{table} t");
+            lines.insert(format!("rows {table} {}", self.text(&rows).await));
+        }
+        lines
     }
 
     pub async fn connect(&self, user: &str, application: &str) -> Client {
@@ -147,10 +183,17 @@ impl Server {
         self.admin.query_one(query, &[]).await.unwrap().get(0)
     }
 
-    /// Waits until the query returns true.
+    /// Waits until the query returns true; null is not.
     pub async fn wait_until(&self, query: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !self.admin.query_one(query, &[]).await.unwrap().get::<_, bool>(0) {
+        while self
+            .admin
+            .query_one(query, &[])
+            .await
+            .unwrap()
+            .get::<_, Option<bool>>(0)
+            != Some(true)
+        {
             assert!(Instant::now() < deadline, "never true: {query}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -159,12 +202,32 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = Command::new("kill")
-            .args(["-QUIT", &self.child.id().to_string()])
-            .status();
+        signal("-QUIT", &self.child);
         let _ = self.child.wait();
     }
 }
+
+fn signal(signal: &str, child: &Child) {
+    let _ = Command::new("kill").args([signal, &child.id().to_string()]).status();
+}
+
+const IMAGE: &str = "
+    SELECT 'role ' || (to_jsonb(a) - 'oid')::text FROM pg_authid a
+    UNION ALL SELECT 'member ' || concat_ws(' ', m.roleid::regrole, m.member::regrole, m.admin_option) FROM pg_auth_members m
+    UNION ALL SELECT 'role setting ' || concat_ws(' ', s.setdatabase, r.rolname, c) FROM pg_db_role_setting s
+      LEFT JOIN pg_roles r ON r.oid = s.setrole CROSS JOIN unnest(s.setconfig) c
+    UNION ALL SELECT 'setting ' || concat_ws(' ', name, setting, source, sourcefile, sourceline) FROM pg_settings
+      WHERE name NOT IN ('application_name', 'transaction_read_only')
+    UNION ALL SELECT 'parameter ' || p::text FROM pg_parameter_acl p
+    UNION ALL SELECT 'relation ' || concat_ws(' ', c.oid, c.relname, c.relkind, c.relowner::regrole, c.reloptions, c.relacl)
+      FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace
+    UNION ALL SELECT 'index ' || i::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+      WHERE c.relnamespace = 'public'::regnamespace
+    UNION ALL SELECT 'slot ' || concat_ws(' ', slot_name, plugin, slot_type, database, temporary) FROM pg_replication_slots
+    UNION ALL SELECT 'prepared ' || gid FROM pg_prepared_xacts
+    UNION ALL SELECT 'database ' || (to_jsonb(d) - 'datfrozenxid' - 'datminmxid')::text FROM pg_database d
+    UNION ALL SELECT 'function ' || concat_ws(' ', oid::regprocedure, proacl, prosecdef) FROM pg_proc
+      WHERE pronamespace = 'public'::regnamespace";
 
 async fn connect(port: u16, user: &str, database: &str, application: &str) -> Client {
     let dsn = format!("host=127.0.0.1 port={port} user={user} dbname={database} application_name={application}");
@@ -183,7 +246,7 @@ async fn connect(port: u16, user: &str, database: &str, application: &str) -> Cl
     }
 }
 
-fn bindir() -> PathBuf {
+pub fn bindir() -> PathBuf {
     let out = Command::new("pg_config").arg("--bindir").output().unwrap();
     PathBuf::from(String::from_utf8(out.stdout).unwrap().trim())
 }

@@ -239,7 +239,7 @@ async fn another_system_another_state_and_another_text_are_found() {
     let looked = preflight(&scene, &config, plan);
     assert_eq!(
         (looked.code, looked.codes()),
-        (Some(1), vec!["precheck_failed"]),
+        (Some(1), vec!["precondition_changed"]),
         "{}",
         looked.stderr
     );

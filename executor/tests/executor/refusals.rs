@@ -533,7 +533,7 @@ async fn each_group_that_the_policy_asks_for_is_in_the_executors_own_list() {
     let ran = scene.run(&config, &order());
     assert_eq!(
         (ran.result.as_str(), ran.code),
-        ("precheck_failed", Some(1)),
+        ("precondition_changed", Some(1)),
         "{}",
         ran.stderr
     );

@@ -158,7 +158,7 @@ async fn a_session_that_came_back_to_work_is_left_alone() {
     let ran = finish(scene.command(&scene.config("early", ""), Some(&scene.order(&incident.plan))));
     assert_eq!(
         (ran.result.as_str(), ran.code),
-        ("precheck_failed", Some(1)),
+        ("precondition_changed", Some(1)),
         "{}",
         ran.stderr
     );

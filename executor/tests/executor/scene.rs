@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use approval::{Action, Decision, GateKey, Method, Order, Standing, StandingState, Statement};
+use approval::{Action, Decision, GateKey, Method, Order, Standing, StandingState, Statement, Token};
 use policies::Policy;
-use runbooks::{Catalog, Digest, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
+use runbooks::{Catalog, Digest, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Risk, Target, Timestamp};
 use serde_json::{Value, json};
 
 use crate::people::People;
@@ -164,9 +164,22 @@ dsn_file = "dsn"
         }
     }
 
-    /// A good order for a plan that ana approved.
+    /// A good order for a plan that ana approved; where the policy wants two people for the risk, ben as well.
     pub fn order(&self, plan: &Plan) -> String {
-        let token = self.people.token(&self.statement(plan));
+        let ana = self.statement(plan);
+        let ben = Statement {
+            approver: "ben".to_owned(),
+            key_id: self.people.key("ben").fingerprint(),
+            nonce: nonce(),
+            ..ana.clone()
+        };
+        let all = if plan.document().risk == Risk::High {
+            vec![ana, ben]
+        } else {
+            vec![ana]
+        };
+        let envelopes = all.iter().map(|statement| self.people.envelope(statement)).collect();
+        let token = Token::new(envelopes).unwrap();
         self.sign(&self.forge(text(plan), token.encode()))
     }
 
@@ -256,7 +269,10 @@ dsn_file = "dsn"
 }
 
 pub fn finish(mut command: Command) -> Ran {
-    let output = command.output().unwrap();
+    ended(command.output().unwrap())
+}
+
+pub fn ended(output: Output) -> Ran {
     let stdout = String::from_utf8(output.stdout).unwrap();
     let last: Value = stdout
         .lines()
