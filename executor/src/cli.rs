@@ -70,6 +70,22 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Says whether the executor's role can do what the catalog's runbooks need, and nothing else, with the statement that
+    /// mends each finding. It changes nothing, and opens no journal. Exit code 0: it is so; 1: it is not, or could not be
+    /// asked; 2: the configuration cannot be used.
+    Doctor {
+        /// One target; without it, all.
+        #[arg(long)]
+        target: Option<String>,
+        /// A runbook that is used there; without any, all of the catalog. May be given again.
+        #[arg(long = "runbook")]
+        runbooks: Vec<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Prints the DDL that a target needs. It changes nothing.
     SetupSql {
         /// The executor's role.
@@ -115,6 +131,12 @@ async fn run(command: Command) -> Exit {
     let place = match &command {
         Command::Run { place, .. } | Command::Serve { place, .. } | Command::Recover { place } => place,
         Command::Preflight { plan, json, place } => return look(plan, *json, place).await,
+        Command::Doctor {
+            target,
+            runbooks,
+            json,
+            place,
+        } => return examine(target.as_deref(), runbooks, *json, place).await,
         Command::SetupSql { .. } => return Exit::Usage,
     };
     let executor = match open(place) {
@@ -125,11 +147,39 @@ async fn run(command: Command) -> Exit {
     work(&executor, &command).await
 }
 
-async fn look(plan: &Path, json: bool, place: &Place) -> Exit {
-    let read = Config::load(&place.config, place.gate.as_deref())
+async fn examine(target: Option<&str>, runbooks: &[String], json: bool, place: &Place) -> Exit {
+    let desk = match open_desk(place) {
+        Ok(desk) => desk,
+        Err(exit) => return exit,
+    };
+    let found = match desk.examine(target, runbooks).await {
+        Ok(found) => found,
+        Err(message) => {
+            tracing::error!(error = message, "failed");
+            return Exit::Usage;
+        }
+    };
+    let text = if json {
+        format!("{}\n", json!({ "targets": found }))
+    } else {
+        found.iter().map(ToString::to_string).collect()
+    };
+    match print(&text) {
+        Ok(()) if found.iter().all(|one| one.exit() == Exit::Done) => Exit::Done,
+        Ok(()) => Exit::Failed,
+        Err(error) => fail(&error, Exit::Failed),
+    }
+}
+
+fn open_desk(place: &Place) -> Result<Desk, Exit> {
+    Config::load(&place.config, place.gate.as_deref())
         .map_err(|error| fail(&error, Exit::Usage))
         .and_then(|config| Desk::open(config).map_err(|error| fail(&error, error.exit())))
-        .and_then(|desk| Ok((desk, read_file(plan).map_err(|error| fail(&error, Exit::Usage))?)));
+}
+
+async fn look(plan: &Path, json: bool, place: &Place) -> Exit {
+    let read =
+        open_desk(place).and_then(|desk| Ok((desk, read_file(plan).map_err(|error| fail(&error, Exit::Usage))?)));
     let (desk, plan) = match read {
         Ok(read) => read,
         Err(exit) => return exit,
@@ -172,7 +222,7 @@ async fn work(executor: &Arc<Executor>, command: &Command) -> Exit {
             finished.iter().for_each(|(_, ended)| tell(ended));
             finished.last().map_or(Exit::Done, |(_, ended)| ended.exit())
         }),
-        Command::Preflight { .. } | Command::SetupSql { .. } => return Exit::Usage,
+        Command::Preflight { .. } | Command::Doctor { .. } | Command::SetupSql { .. } => return Exit::Usage,
     };
     result.unwrap_or_else(|fault| fail(&fault, fault.exit()))
 }

@@ -73,7 +73,7 @@ pub struct TargetConfig {
 }
 
 /// Where a credential lies. Nothing of it is read before an order is verified; for a preflight, which can only look, before
-/// the executor's own policy allows the plan.
+/// the executor's own policy allows the plan; for the doctor, which can only look as well, when the operator calls it.
 #[derive(Debug, Clone)]
 pub enum CredentialSource {
     /// A file that holds the whole connection string.

@@ -123,6 +123,11 @@ impl LookingCredential {
         Credential::for_target(&permitted.plan().document().target, target).map(Self)
     }
 
+    /// Reads it because the operator asks what the role may do: no plan is in sight.
+    pub(crate) fn to_examine(target: &TargetConfig) -> Result<Self, CredentialError> {
+        Credential::for_target(&target.target, target).map(Self)
+    }
+
     pub(crate) fn to_look(&self) -> &Credential {
         &self.0
     }

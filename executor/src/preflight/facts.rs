@@ -157,7 +157,7 @@ impl Role {
 }
 
 impl Setting {
-    async fn ask(look: &Look<'_>, setting: &str, me: &Me) -> Result<Self, TargetError> {
+    pub(super) async fn ask(look: &Look<'_>, setting: &str, me: &Me) -> Result<Self, TargetError> {
         let rows = look.rows(SETTING, &[(&setting, Type::TEXT)]).await?;
         let Some(row) = one(&rows) else {
             return Ok(Self::Missing);
@@ -244,7 +244,7 @@ fn one(rows: &[Row]) -> Option<&Row> {
     rows.first()
 }
 
-fn get<'r, T: FromSql<'r>>(row: &'r Row, column: usize) -> Result<T, TargetError> {
+pub(super) fn get<'r, T: FromSql<'r>>(row: &'r Row, column: usize) -> Result<T, TargetError> {
     row.try_get(column)
         .map_err(|error| TargetError::Answer(error.to_string()))
 }

@@ -1,6 +1,7 @@
 //! Whether this executor could run a plan now, before people are asked. It needs no signature and gives none: there is no
 //! way from here to an order, to the ledger, or to a step.
 
+mod doctor;
 mod facts;
 mod judge;
 mod locks;
@@ -249,6 +250,7 @@ mod tests {
     #[test]
     fn there_is_no_way_from_a_preflight_to_a_step() {
         let sources = [
+            include_str!("doctor.rs"),
             include_str!("facts.rs"),
             include_str!("judge.rs"),
             include_str!("locks.rs"),

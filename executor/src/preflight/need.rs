@@ -1,6 +1,10 @@
 //! What a statement of a plan needs: read off its words. The catalog renders few kinds of statements, each in one spelling;
 //! whatever else comes is `Unknown`, and said to be.
 
+use std::collections::BTreeMap;
+
+use runbooks::{ParameterSpec, ParameterType};
+
 use super::locks::{self, Lock};
 
 /// What a statement needs to be allowed, and what it waits for.
@@ -91,6 +95,52 @@ impl Trace {
             Need::Relation { .. } | Need::Unknown => None,
         }
     }
+}
+
+/// Puts an example in each place of a runbook's statement, of the kind that its parameter has.
+pub(super) fn statement_with_examples(template: &str, parameters: &BTreeMap<String, ParameterSpec>) -> String {
+    let mut statement = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (place, behind) = after.split_once('}').unwrap_or((after, ""));
+        statement.push_str(before);
+        let (name, literal) = match place.split_once(':') {
+            Some((name, _)) => (name, true),
+            None => (place, false),
+        };
+        statement.push_str(match parameters.get(name).map(|spec| spec.kind) {
+            Some(kind) if !literal && is_identifier(kind) => "example",
+            Some(kind) if !literal && is_number(kind) => "1",
+            Some(_) | None => "'example'",
+        });
+        rest = behind;
+    }
+    statement.push_str(rest);
+    statement
+}
+
+fn is_identifier(kind: ParameterType) -> bool {
+    matches!(
+        kind,
+        ParameterType::Role
+            | ParameterType::Database
+            | ParameterType::Schema
+            | ParameterType::Relation
+            | ParameterType::Index
+    )
+}
+
+fn is_number(kind: ParameterType) -> bool {
+    matches!(
+        kind,
+        ParameterType::BackendPid
+            | ParameterType::DurationS
+            | ParameterType::Count
+            | ParameterType::ConnectionLimit
+            | ParameterType::SizeBytes
+            | ParameterType::SizeKb
+            | ParameterType::Percent
+    )
 }
 
 fn read(words: &[Word]) -> Option<Need> {

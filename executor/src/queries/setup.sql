@@ -6,7 +6,8 @@
 CREATE ROLE "countersign_executor" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
     CONNECTION LIMIT 4;
 
--- To end or cancel sessions of others. It does not reach superusers' sessions.
+-- To end or cancel sessions of others. It does not reach superusers' sessions, replication included; replication as another
+-- role it does reach, and no statement of the shipped catalog does.
 GRANT pg_signal_backend TO "countersign_executor";
 -- To see state and backend_start of others: without it every guard matches nothing.
 GRANT pg_read_all_stats TO "countersign_executor";

@@ -1,7 +1,7 @@
 //! What was signed is done, and nothing else.
 
 use crate::incidents::{Blocked, Saturated, limit};
-use crate::postgres::{EXECUTOR_PASSWORD, EXECUTOR_ROLE, Server};
+use crate::postgres::Server;
 use crate::scene::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,35 +42,6 @@ async fn the_role_is_capped_with_its_marker_and_its_idle_sessions_are_ended() {
     );
     let ran = scene.run(&config, &scene.rollback_order(&incident.plan));
     assert_eq!((ran.code, ran.result.as_str()), (Some(4), "already_executed"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_role_of_setup_sql_can_neither_forget_nor_read_what_is_not_its_own() {
-    let server = Server::start(100).await;
-    let dsn = format!(
-        "host=127.0.0.1 port={} user={EXECUTOR_ROLE} password='{EXECUTOR_PASSWORD}' dbname=orders",
-        server.port
-    );
-    let (role, connection) = tokio_postgres::connect(&dsn, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    for statement in [
-        "DELETE FROM countersign.executed_steps",
-        "UPDATE countersign.executed_steps SET step_id = 'x'",
-        "TRUNCATE countersign.executed_steps",
-        "SELECT * FROM public.items",
-        "DELETE FROM public.items",
-        "DROP TABLE public.items",
-    ] {
-        let error = role.batch_execute(statement).await.unwrap_err();
-        assert_eq!(error.code().unwrap().code(), "42501", "{statement}");
-    }
-    let other = server.connect("postgres", "superuser").await;
-    let pid: i32 = other.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
-    let error = role
-        .query_one("SELECT pg_terminate_backend($1)", &[&pid])
-        .await
-        .unwrap_err();
-    assert_eq!(error.code().unwrap().code(), "42501");
 }
 
 #[tokio::test(flavor = "multi_thread")]

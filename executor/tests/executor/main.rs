@@ -22,6 +22,7 @@ mod people;
 mod postgres;
 mod preflight;
 mod refusals;
+mod role;
 mod rollbacks;
 mod scene;
 mod serving;
