@@ -31,6 +31,9 @@ pub(crate) enum TargetError {
     /// It was there, and had no connection to spare.
     #[error("the target cannot be reached: {0}")]
     Full(String),
+    /// Whoever answers now is not the target: a standby, or another system.
+    #[error("{}", .0.message)]
+    Elsewhere(Cause),
     /// What was under way may or may not have happened.
     #[error("the connection was lost: {0}")]
     Lost(String),
@@ -106,7 +109,7 @@ impl<'c> Target<'c> {
         self.client = open(self.credential, &self.name, PATIENCE).await?;
         match identity::check(self).await? {
             Ok(()) => Ok(()),
-            Err(cause) => Err(TargetError::Unreachable(cause.message)),
+            Err(cause) => Err(TargetError::Elsewhere(cause)),
         }
     }
 
@@ -306,8 +309,9 @@ fn value_of(row: &Row) -> Result<Value, TargetError> {
 }
 
 impl TargetError {
-    pub(crate) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &str {
         match self {
+            Self::Elsewhere(cause) => &cause.code,
             Self::Unreachable(_) | Self::Full(_) => "target_unreachable",
             Self::Lost(_) => "connection_lost",
             Self::Sql { state, .. } if *state == SqlState::LOCK_NOT_AVAILABLE => "lock_timeout",
@@ -325,7 +329,7 @@ impl TargetError {
     /// Whether it is unknown what became of the statement.
     pub(crate) fn leaves_doubt(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Full(_) | Self::Lost(_) => true,
+            Self::Unreachable(_) | Self::Full(_) | Self::Elsewhere(_) | Self::Lost(_) => true,
             Self::Sql { .. } | Self::Answer(_) => false,
         }
     }

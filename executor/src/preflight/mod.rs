@@ -108,9 +108,11 @@ fn not_asked(error: &TargetError) -> Finding {
             let message = format!("the target has no connection to spare, and nothing on it was checked: {message}");
             Finding::warns("target_full", message)
         }
-        TargetError::Unreachable(_) | TargetError::Lost(_) | TargetError::Sql { .. } | TargetError::Answer(_) => {
-            Finding::blocks(error.code(), error.to_string())
-        }
+        TargetError::Unreachable(_)
+        | TargetError::Elsewhere(_)
+        | TargetError::Lost(_)
+        | TargetError::Sql { .. }
+        | TargetError::Answer(_) => Finding::blocks(error.code(), error.to_string()),
     }
 }
 

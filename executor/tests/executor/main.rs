@@ -27,3 +27,4 @@ mod rollbacks;
 mod scene;
 mod serving;
 mod tls;
+mod trouble;

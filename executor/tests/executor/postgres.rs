@@ -156,10 +156,7 @@ impl Server {
     }
 
     pub fn executor_dsn(&self) -> String {
-        format!(
-            "host=127.0.0.1 port={} user={EXECUTOR_ROLE} password='{EXECUTOR_PASSWORD}' dbname=orders",
-            self.port
-        )
+        executor_dsn(self.port)
     }
 
     pub fn log(&self) -> String {
@@ -229,6 +226,10 @@ const IMAGE: &str = "
     UNION ALL SELECT 'function ' || concat_ws(' ', oid::regprocedure, proacl, prosecdef) FROM pg_proc
       WHERE pronamespace = 'public'::regnamespace";
 
+pub fn executor_dsn(port: u16) -> String {
+    format!("host=127.0.0.1 port={port} user={EXECUTOR_ROLE} password='{EXECUTOR_PASSWORD}' dbname=orders")
+}
+
 async fn connect(port: u16, user: &str, database: &str, application: &str) -> Client {
     let dsn = format!("host=127.0.0.1 port={port} user={user} dbname={database} application_name={application}");
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -257,7 +258,7 @@ pub fn free_port() -> u16 {
 }
 
 /// The server refuses to run as root; then it runs as the user that its package made.
-fn postgres_user() -> Option<(u32, u32)> {
+pub fn postgres_user() -> Option<(u32, u32)> {
     if id("-u", None) != 0 {
         return None;
     }
