@@ -12,6 +12,7 @@ mod crashes;
 #[cfg(feature = "danger")]
 mod danger;
 mod faults;
+mod fuzz;
 mod gate;
 mod grants;
 mod guards;

@@ -54,25 +54,30 @@ impl Scene {
     }
 
     pub async fn with_catalog(server: &Server, change: impl Fn(&mut Value)) -> Self {
+        let system = server
+            .text("SELECT system_identifier::text FROM pg_control_system()")
+            .await;
+        Self::of(system, server.executor_dsn(), change)
+    }
+
+    /// Of a target that may not be there.
+    pub fn of(system_identifier: String, dsn: String, change: impl Fn(&mut Value)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let people = People::new();
         people.write_approvers(&dir.path().join("approvers.json"), 1);
         let catalog = dir.path().join("catalog");
         write_catalog(&catalog, change);
-        let system = server
-            .text("SELECT system_identifier::text FROM pg_control_system()")
-            .await;
         Self {
             people,
             gate: GateKey::generate().unwrap(),
             target: Target {
                 name: "orders".to_owned(),
                 environment: "test".to_owned(),
-                system_identifier: system,
+                system_identifier,
                 database: "orders".to_owned(),
             },
             catalog,
-            dsn: server.executor_dsn(),
+            dsn,
             dir,
         }
     }
