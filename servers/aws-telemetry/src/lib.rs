@@ -2,6 +2,7 @@
 
 mod account;
 mod endpoint;
+mod literals;
 mod redact;
 mod refusal;
 mod scrub;
@@ -9,6 +10,7 @@ mod session;
 mod window;
 
 pub use account::{Account, AwsFlags, AwsSettings};
+pub use literals::without_literals;
 pub use redact::Secrets;
 pub use refusal::{Refusal, refused};
 pub use scrub::{Scrubbed, Scrubber};

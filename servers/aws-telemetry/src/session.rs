@@ -51,6 +51,11 @@ impl Session {
         Ok(sdk)
     }
 
+    /// Returns the account that the credentials must belong to, if the operator has fixed one.
+    pub fn account(&self) -> Option<&str> {
+        self.account.id.as_deref()
+    }
+
     /// Returns the operator's endpoint, to be set on every service client, also when there is none: the SDK would
     /// otherwise take one from AWS_ENDPOINT_URL_<SERVICE> or a profile, and send log lines wherever that points.
     pub fn endpoint(&self) -> Option<String> {
