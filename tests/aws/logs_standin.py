@@ -1,4 +1,4 @@
-"""CloudWatch Logs with what emulators lack: `estimate` and `stats`, queries that take their time, StopQuery that knows
+"""CloudWatch Logs with what emulators lack: `estimate`, `stats` and `pattern`, queries that take their time, StopQuery that knows
 an ended query, all seven statuses, pages that are empty, newest-first search. Query texts are run, not recognised."""
 import datetime
 import re
@@ -15,6 +15,7 @@ class Logs(StandIn):
     def __init__(self):
         super().__init__()
         self.queries = {}
+        self.records = {}
 
     def events(self, group):
         """[{"group", "stream", "at_ms", "text"}], as scripted."""
@@ -46,14 +47,41 @@ class Logs(StandIn):
         return answer
 
     def StartQuery(self, request):
-        group = request["logGroupNames"][0]
+        text, language = request["queryString"], request.get("queryLanguage", "CWLI")
+        named = request.get("logGroupNames")
+        if (language == "SQL") == (named is not None):
+            raise Refused("InvalidParameterException", "SQL names its log groups in its text, other languages in the request")
+        groups = named if named is not None else re.findall(r"(?:FROM|JOIN) `([^`]*)`", text, re.I)
         seconds = lambda e: request["startTime"] <= e["at_ms"] // 1000 <= request["endTime"]
-        rows = run(request["queryString"], [e for e in self.events(group) if seconds(e)], self.script)
+        events = [e for group in groups for e in self.events(group) if seconds(e)]
+        rows = self.run(text, events) if language == "CWLI" else [{"@message": e["text"]} for e in events]
         query_id = str(uuid.uuid4())
-        estimating = request["queryString"].rstrip().endswith("estimate")
+        estimating = text.rstrip().endswith("estimate")
         statuses = ["Complete"] if estimating else list(self.script.get("statuses", ["Scheduled", "Running", "Complete"]))
-        self.queries[query_id] = {"rows": rows, "statuses": statuses}
+        self.queries[query_id] = {"rows": rows, "statuses": statuses, "groups": groups}
         return {"queryId": query_id}
+
+    def run(self, text, events):
+        rows = []
+        for event in events:
+            pointer = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{event['at_ms']} {event['stream']} {event['text']}"))
+            self.records[pointer] = event
+            # As the real service does, rows hold the beginning of a long line only; filters and parse see all of it.
+            row = {"@message": event["text"], "@timestamp": event["at_ms"], "@logStream": event["stream"], "@ptr": pointer}
+            rows.append(row)
+        rows = run(text, rows, self.script)
+        return [{name: value[:1000] if name == "@message" else value for name, value in row.items()} for row in rows]
+
+    def ListLogGroupsForQuery(self, request):
+        query = self.query(request["queryId"])
+        return {"logGroupIdentifiers": self.script.get("groups_read") or query["groups"]}
+
+    def GetLogRecord(self, request):
+        event = self.records.get(request["logRecordPointer"])
+        if event is None:
+            raise Refused("ResourceNotFoundException", "The specified log record does not exist")
+        record = {"@message": event["text"], "@timestamp": str(event["at_ms"]), "@logStream": event["stream"], "@log": f"123456789012:{event['group']}"}
+        return {"logRecord": record}
 
     def query(self, query_id):
         if query_id not in self.queries:
@@ -75,34 +103,70 @@ class Logs(StandIn):
         return {"success": True}
 
 
-def run(text, events, script):
+def run(text, rows, script):
     """The part of the Logs Insights language that our fixed texts use; anything else is a malformed query."""
-    rows = [{"@message": e["text"], "@timestamp": e["at_ms"]} for e in events]
+    aggregated, fields = False, []
     for command in re.split(r"\n\s*\|\s*", text.strip()):
         word, _, rest = command.partition(" ")
         if word == "fields":
-            if not re.fullmatch(r"@timestamp, @message", rest):
-                malformed(command)
+            for field in re.split(r", (?![^(]*\))", rest):
+                late = re.fullmatch(r'strcontains\(@message, "([^"]*)"\) as (\w+)', field)
+                if late:
+                    for row in rows:
+                        row[late[2]] = int(late[1] in row["@message"])
+                elif field not in ("@timestamp", "@message", "@logStream"):
+                    malformed(command)
+                fields.append(late[2] if late else field)
         elif word == "filter":
-            pattern = re.fullmatch(r"@message like /(.*)/", rest) or malformed(command)
-            rows = [row for row in rows if re.search(insights_regex(pattern[1]), row["@message"])]
+            pattern = re.fullmatch(r"@message like /(.*)/", rest)
+            number = re.fullmatch(r"(\w+) >= (\d+)", rest)
+            if pattern:
+                rows = [row for row in rows if re.search(insights_regex(pattern[1]), row["@message"])]
+            elif number:
+                rows = [row for row in rows if float(row.get(number[1], "nan")) >= float(number[2])]
+            else:
+                malformed(command)
         elif word == "parse":
             pattern = re.fullmatch(r"@message /(.*)/", rest) or malformed(command)
             for row in rows:
                 found = re.search(insights_regex(pattern[1]), row["@message"])
-                row.update(found.groupdict() if found else {})
+                row.update({name: value for name, value in found.groupdict().items() if value is not None} if found else {})
+                fields += [name for name in re.compile(insights_regex(pattern[1])).groupindex if name not in fields]
         elif word == "stats":
-            rows = stats(rest, rows)
+            rows, aggregated = stats(rest, rows), True
+        elif word == "pattern":
+            rows, aggregated = patterns(rows), True
         elif word == "sort":
-            field = (re.fullmatch(r"(\w+) desc", rest) or malformed(command))[1]
-            rows.sort(key=lambda row: float(row[field]), reverse=True)
+            for key in reversed(rest.split(", ")):
+                field, order = (re.fullmatch(r"(@?\w+) (asc|desc)", key) or malformed(command)).groups()
+                rows.sort(key=lambda row: float(row.get(field, 0)), reverse=order == "desc")
         elif word == "limit":
             rows = rows[: int(rest)]
         elif command == "estimate":
             return script.get("estimate", [{"estimatedBytes": "2000000000"}])
         else:
-            malformed(command)
-    return [{name: str(value) for name, value in row.items()} for row in rows]
+            malformed(command, text)
+    if not aggregated:
+        rows = [{name: row[name] for name in (*fields, "@ptr") if name in row} for row in rows]
+    shown = lambda name, value: at(value) if name == "@timestamp" else str(value)
+    return [{name: shown(name, value) for name, value in row.items()} for row in rows]
+
+
+def at(ms):
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def patterns(rows):
+    """What lines share: numbers become `<*>`."""
+    counts = {}
+    for row in rows:
+        pattern = re.sub(r"(?<!\w)\d+(?:[-:.]\d+)*(?!\w)", "<*>", row["@message"])
+        counts[pattern] = counts.get(pattern, 0) + 1
+    severity = lambda text: (re.search(r"\]:([A-Z]+):", text) or [None, "NONE"])[1]
+    return [
+        {"@pattern": text, "@sampleCount": str(n), "@ratio": str(n / len(rows)), "@severityLabel": severity(text)}
+        for text, n in counts.items()
+    ]
 
 
 def stats(rest, rows):
@@ -118,8 +182,7 @@ def stats(rest, rows):
             if function == "count":
                 result[name] = str(len(members))
             else:
-                at = {"min": min, "max": max}[function](row[field] for row in members)
-                result[name] = datetime.datetime.fromtimestamp(at / 1000, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+                result[name] = at({"min": min, "max": max}[function](row[field] for row in members))
         out.append(result)
     return out
 
@@ -128,8 +191,13 @@ def insights_regex(text):
     return text.replace("(?<", "(?P<")
 
 
-def malformed(command):
-    raise Refused("MalformedQueryException", f"unexpected symbol found in '{command}'")
+def malformed(command, text=None):
+    place = {}
+    if text and command in text:
+        start = text.index(command)
+        location = {"startCharOffset": start, "endCharOffset": start + len(command) - 1}
+        place = {"queryCompileError": {"location": location, "message": "unexpected symbol"}}
+    raise Refused("MalformedQueryException", f"unexpected symbol found in '{command}'", **place)
 
 
 if __name__ == "__main__":

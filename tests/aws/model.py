@@ -18,9 +18,9 @@ from botocore.validate import ParamValidator
 
 
 class Refused(Exception):
-    def __init__(self, code, message, status=400):
+    def __init__(self, code, message, status=400, **members):
         super().__init__(message)
-        self.code, self.message, self.status = code, message, status
+        self.code, self.message, self.status, self.members = code, message, status, members
 
 
 class StandIn:
@@ -42,7 +42,9 @@ class StandIn:
         time.sleep(self.script.get("delay_s", 0))
         with self.lock:
             for fault in self.faults:
-                if fault["operation"] == operation and fault.get("times", 1) > 0:
+                if fault["operation"] == operation and fault.get("after", 0) > 0:
+                    fault["after"] -= 1
+                elif fault["operation"] == operation and fault.get("times", 1) > 0:
                     fault["times"] = fault.get("times", 1) - 1
                     raise Refused(fault["code"], fault.get("message", "scripted"), fault.get("status", 400))
             shape = self.model.operation_model(operation)
@@ -170,7 +172,7 @@ def serve(standin):
                 status, answer = 200, standin.answer(operation, times(shape, request))
             except Refused as refused:
                 namespace = f"com.amazonaws.{standin.service}#" if cbor else ""
-                status, answer = refused.status, {"__type": namespace + refused.code, "message": refused.message}
+                status, answer = refused.status, {"__type": namespace + refused.code, "message": refused.message, **refused.members}
             headers = [("smithy-protocol", "rpc-v2-cbor")] if cbor else []
             self.send(status, encode(answer), "application/cbor" if cbor else "application/x-amz-json-1.1", headers)
 

@@ -307,8 +307,16 @@ impl Refusal {
 
 /// Compares the tools with the golden file; `UPDATE_GOLDEN=1` writes it anew.
 pub fn compare_tools(client: &mut Mcp) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools_list.json");
-    let tools = format!("{:#}\n", client.request("tools/list", json!({}))["tools"]);
+    compare_golden(
+        &client.request("tools/list", json!({}))["tools"],
+        "tests/tools_list.json",
+    );
+}
+
+/// Compares what clients read with a golden file of the crate.
+pub fn compare_golden(found: &Value, file: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let tools = format!("{found:#}\n");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &tools).unwrap();
     }

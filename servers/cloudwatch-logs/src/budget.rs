@@ -1,42 +1,60 @@
-//! How much a query may scan, and the refusal that says how to ask for less.
+//! How much queries may scan, each and together, and the refusal that says how to ask for less.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kit::ToolError;
 use serde_json::json;
 
 use crate::config::{BudgetSettings, OnEstimateFailure};
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Budget {
     max_query_bytes: u64,
+    max_session_bytes: u64,
     on_estimate_failure: OnEstimateFailure,
     usd_per_gb: f64,
+    /// Bytes scanned, and bytes that running queries may scan.
+    spent: Mutex<u64>,
+}
+
+/// What one query may scan. Until it is settled the estimate counts as spent, also when nobody knows what became of it.
+#[derive(Debug)]
+#[must_use = "a query runs within its share of the budget"]
+pub struct Share<'a> {
+    budget: &'a Budget,
+    bytes: u64,
 }
 
 impl Budget {
     pub fn new(settings: &BudgetSettings) -> Self {
         Self {
             max_query_bytes: settings.max_query_bytes,
+            max_session_bytes: settings.max_session_bytes,
             on_estimate_failure: settings.on_estimate_failure,
             usd_per_gb: settings.usd_per_gb,
+            spent: Mutex::new(0),
         }
     }
 
-    /// Lets a query of `bytes` run, or refuses it with the numbers and the ways to narrow it.
-    pub fn admit(&self, bytes: u64) -> Result<(), ToolError> {
-        if bytes <= self.max_query_bytes {
-            return Ok(());
+    /// Lets a query of `bytes` over `minutes` run, or refuses it with the numbers and the ways to narrow it.
+    pub fn admit(&self, bytes: u64, minutes: u32) -> Result<Share<'_>, ToolError> {
+        if bytes > self.max_query_bytes {
+            return Err(self.over("query", bytes, self.max_query_bytes, minutes));
         }
-        let (wanted, allowed) = (gib(bytes), gib(self.max_query_bytes));
-        let usd = self.price_usd(bytes);
-        Err(ToolError::new("over_budget", format!("the query would scan {wanted} (about {usd} USD), the budget is {allowed}"))
-            .hint("look at fewer minutes, use recent_log_lines with `contains`, or ask the operator to raise `[budget] max_query_bytes`")
-            .data(json!({"estimated_bytes": bytes, "max_query_bytes": self.max_query_bytes, "estimated_usd": usd})))
+        let mut spent = self.spent();
+        let left = self.max_session_bytes.saturating_sub(*spent);
+        if bytes > left {
+            drop(spent);
+            return Err(self.over("session", bytes, left, minutes));
+        }
+        *spent += bytes;
+        Ok(Share { budget: self, bytes })
     }
 
-    /// Decides about a query whose size is unknown.
-    pub fn admit_unknown(&self, cause: &ToolError) -> Result<(), ToolError> {
+    /// Decides about a query whose size is unknown. One that may run all the same counts as the largest that may.
+    pub fn admit_unknown(&self, cause: &ToolError, minutes: u32) -> Result<Share<'_>, ToolError> {
         match self.on_estimate_failure {
-            OnEstimateFailure::Allow => Ok(()),
+            OnEstimateFailure::Allow => self.admit(self.max_query_bytes.min(self.max_session_bytes), minutes),
             OnEstimateFailure::Refuse => Err(ToolError::new(
                 "estimate_failed",
                 format!("the size of the query could not be estimated: {}", cause.message),
@@ -48,11 +66,63 @@ impl Budget {
         }
     }
 
+    /// What queries of this process may still scan, in bytes.
+    pub fn session_bytes_left(&self) -> u64 {
+        self.max_session_bytes.saturating_sub(*self.spent())
+    }
+
     /// Returns the price of scanning `bytes`, in USD, rounded to a hundredth of a cent.
     pub fn price_usd(&self, bytes: u64) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a price needs no fifteen digits")]
         let usd = bytes as f64 / 1e9 * self.usd_per_gb;
         (usd * 1e4).round() / 1e4
+    }
+
+    fn over(&self, of: &str, bytes: u64, allowed: u64, minutes: u32) -> ToolError {
+        let usd = self.price_usd(bytes);
+        let (wanted, shown) = (gib(bytes), gib(allowed));
+        let (limit, raise) = match of {
+            "query" => (format!("the budget is {shown}"), "max_query_bytes"),
+            _ => (
+                format!("{shown} are left of this session's {}", gib(self.max_session_bytes)),
+                "max_session_bytes",
+            ),
+        };
+        // Time is what the size of a log grows with.
+        let fitting = u128::from(minutes) * u128::from(allowed) / u128::from(bytes.max(1));
+        let shorter = match fitting {
+            0 => "not even one minute would fit: look at a less busy log group, one at a time".to_owned(),
+            fitting => format!("look at {fitting} minutes or fewer, ending (`until`) where it happened"),
+        };
+        let ways = [
+            shorter,
+            "use recent_log_lines with `contains`: it costs no query".to_owned(),
+            format!("ask the operator to raise `[budget] {raise}`"),
+        ];
+        ToolError::new(
+            "over_budget",
+            format!("the query would scan {wanted} (about {usd} USD), {limit}"),
+        )
+        .hint(ways.join("; or "))
+        .data(json!({
+            "budget": of,
+            "estimated_bytes": bytes,
+            "allowed_bytes": allowed,
+            "estimated_usd": usd,
+            "ways_to_narrow": ways,
+        }))
+    }
+
+    fn spent(&self) -> MutexGuard<'_, u64> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Share<'_> {
+    /// The query scanned so much; what it did not need is given back.
+    pub fn settle(self, scanned: u64) {
+        let mut spent = self.budget.spent();
+        *spent = spent.saturating_sub(self.bytes).saturating_add(scanned);
     }
 }
 
@@ -68,31 +138,65 @@ fn gib(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a failed set-up is a failed test"
+    )]
     use super::*;
 
+    const GIB: u64 = 1 << 30;
+
     #[test]
-    fn a_refusal_has_the_number_the_price_and_the_ways_out() {
+    fn a_refusal_has_the_number_the_price_and_three_ways_out() {
         let budget = Budget::new(&BudgetSettings::default());
-        assert!(budget.admit(5 << 30).is_ok());
-        let error = budget.admit((5 << 30) + (1 << 30)).unwrap_err();
+        assert!(budget.admit(5 * GIB, 30).is_ok());
+        let error = budget.admit(6 * GIB, 30).unwrap_err();
         assert_eq!(error.code, "over_budget");
         assert_eq!(
             error.message,
             "the query would scan 6.0 GiB (about 0.0322 USD), the budget is 5.0 GiB"
         );
         assert!(!error.retryable);
+        let ways = error.data.unwrap()["ways_to_narrow"].clone();
+        assert_eq!(ways.as_array().unwrap().len(), 3);
+        assert!(ways[0].as_str().unwrap().contains("look at 25 minutes"), "{ways}");
     }
 
     #[test]
-    fn an_unknown_size_is_refused_unless_the_operator_allows_it() {
-        let cause = ToolError::new("x", "no number in the answer");
-        let strict = Budget::new(&BudgetSettings::default());
-        assert_eq!(strict.admit_unknown(&cause).unwrap_err().code, "estimate_failed");
-        let lenient = BudgetSettings {
-            on_estimate_failure: OnEstimateFailure::Allow,
+    fn queries_spend_one_purse_and_give_back_what_they_did_not_need() {
+        let settings = BudgetSettings {
+            max_session_bytes: 6 * GIB,
             ..BudgetSettings::default()
         };
-        assert!(Budget::new(&lenient).admit_unknown(&cause).is_ok());
+        let budget = Budget::new(&settings);
+        let first = budget.admit(4 * GIB, 30).unwrap();
+        let refused = budget.admit(3 * GIB, 30).unwrap_err();
+        assert_eq!(
+            refused.message,
+            "the query would scan 3.0 GiB (about 0.0161 USD), 2.0 GiB are left of this session's 6.0 GiB"
+        );
+        first.settle(GIB);
+        assert_eq!(budget.session_bytes_left(), 5 * GIB);
+        // One that nobody settles stays spent.
+        drop(budget.admit(3 * GIB, 30).unwrap());
+        assert_eq!(budget.session_bytes_left(), 2 * GIB);
+        // More than expected is spent all the same.
+        budget.admit(GIB, 30).unwrap().settle(9 * GIB);
+        assert_eq!(budget.session_bytes_left(), 0);
+        assert_eq!(budget.admit(1, 30).unwrap_err().code, "over_budget");
+    }
+
+    #[test]
+    fn an_unknown_size_is_refused_unless_the_operator_allows_it_and_counts_as_the_largest() {
+        let cause = ToolError::new("x", "no number in the answer");
+        let strict = Budget::new(&BudgetSettings::default());
+        assert_eq!(strict.admit_unknown(&cause, 30).unwrap_err().code, "estimate_failed");
+        let lenient = Budget::new(&BudgetSettings {
+            on_estimate_failure: OnEstimateFailure::Allow,
+            ..BudgetSettings::default()
+        });
+        drop(lenient.admit_unknown(&cause, 30).unwrap());
+        assert_eq!(lenient.session_bytes_left(), 45 * GIB);
     }
 }

@@ -42,6 +42,8 @@ pub struct Settings {
 pub struct LogsSettings {
     /// Exact names, no patterns.
     pub groups: Vec<String>,
+    /// Whether the tool `logs_insights_query` is there: queries whose text the caller writes.
+    pub free_queries: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +51,8 @@ pub struct LogsSettings {
 pub struct BudgetSettings {
     /// How much one Logs Insights query may scan.
     pub max_query_bytes: u64,
+    /// How much all queries of this process may scan together: the purse of one incident, where a process serves one.
+    pub max_session_bytes: u64,
     pub on_estimate_failure: OnEstimateFailure,
     /// What AWS charges per GB scanned in this Region.
     pub usd_per_gb: f64,
@@ -69,12 +73,15 @@ pub struct LimitSettings {
     pub query_deadline_s: u64,
     /// Logs Insights queries at once; the account has 100 for everyone. 1 to 25.
     pub concurrent_queries: usize,
+    /// How many minutes one query may look at; 1 to 1440.
+    pub max_minutes: u32,
 }
 
 impl Default for BudgetSettings {
     fn default() -> Self {
         Self {
             max_query_bytes: 5 << 30,
+            max_session_bytes: 50 << 30,
             on_estimate_failure: OnEstimateFailure::Refuse,
             usd_per_gb: 0.005,
         }
@@ -86,6 +93,7 @@ impl Default for LimitSettings {
         Self {
             query_deadline_s: 20,
             concurrent_queries: 4,
+            max_minutes: 180,
         }
     }
 }
@@ -97,7 +105,7 @@ impl Settings {
         let logs = if groups.is_empty() {
             self.logs
         } else {
-            LogsSettings { groups }
+            LogsSettings { groups, ..self.logs }
         };
         Self {
             aws: self.aws.overridden_by(aws),
@@ -115,6 +123,8 @@ pub struct Config {
     pub budget: Budget,
     pub query_deadline: Duration,
     pub concurrent_queries: usize,
+    pub max_minutes: u32,
+    pub free_queries: bool,
 }
 
 impl Config {
@@ -138,6 +148,9 @@ impl Config {
         if !(1..=25).contains(&limits.concurrent_queries) {
             faults.push("[limits] `concurrent_queries` is not from 1 to 25".to_owned());
         }
+        if !(1..=1_440).contains(&limits.max_minutes) {
+            faults.push("[limits] `max_minutes` is not from 1 to 1440".to_owned());
+        }
         match (account, scope) {
             (Ok(account), Ok(scope)) if faults.is_empty() => Ok(Self {
                 account,
@@ -145,6 +158,8 @@ impl Config {
                 budget: Budget::new(&budget),
                 query_deadline: Duration::from_secs(limits.query_deadline_s),
                 concurrent_queries: limits.concurrent_queries,
+                max_minutes: limits.max_minutes,
+                free_queries: logs.free_queries,
             }),
             _ => Err(faults),
         }
@@ -159,11 +174,17 @@ mod tests {
     #[test]
     fn all_faults_are_reported_with_their_keys() {
         let settings: Settings = toml::from_str(
-            "[aws]\naccount = '1'\n[logs]\ngroups = ['/aws/*']\n[budget]\nusd_per_gb = -1.0\n[limits]\nquery_deadline_s = 60",
+            "[aws]\naccount = '1'\n[logs]\ngroups = ['/aws/*']\n[budget]\nusd_per_gb = -1.0\n[limits]\nquery_deadline_s = 60\nmax_minutes = 100000",
         )
         .unwrap();
         let faults = Config::parse(settings).unwrap_err();
-        for key in ["`account`", "`groups`", "`usd_per_gb`", "`query_deadline_s`"] {
+        for key in [
+            "`account`",
+            "`groups`",
+            "`usd_per_gb`",
+            "`query_deadline_s`",
+            "`max_minutes`",
+        ] {
             assert!(faults.iter().any(|fault| fault.contains(key)), "{key} in {faults:?}");
         }
     }

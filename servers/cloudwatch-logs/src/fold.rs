@@ -70,7 +70,7 @@ impl Fold {
         let mut bytes = 0;
         let mut groups = groups.into_iter();
         for group in groups.by_ref() {
-            let text = scrubber.line(&group.newest, max_chars);
+            let text = scrubber.log_line(&group.newest, max_chars);
             let stream = scrubber.line(&group.stream, 200);
             bytes += text.len() + stream.len() + 100;
             if bytes > max_bytes {

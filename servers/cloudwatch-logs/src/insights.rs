@@ -1,9 +1,11 @@
-//! Logs Insights: one query from its estimate to its last row, stopped on every way out.
+//! Logs Insights: one query from its estimate to its last row, within the budget, stopped on every way out.
 
 mod estimate;
 mod open;
+mod priced;
+mod proof;
 mod query;
 mod running;
 
-pub use estimate::{estimate, is_of_the_estimate};
+pub use priced::{Cost, run, selecting};
 pub use query::{Insights, Query, QueryAnswer, Row, StopReason};

@@ -3,6 +3,9 @@
 /// The parts of one line that say what happened and to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostgresLine<'a> {
+    /// The time as PostgreSQL wrote it, to the second.
+    pub time: &'a str,
+    pub pid: u32,
     /// `user@database`; `@` for a background process.
     pub session: &'a str,
     pub severity: &'a str,
@@ -12,15 +15,23 @@ pub struct PostgresLine<'a> {
 impl<'a> PostgresLine<'a> {
     pub fn parse(line: &'a str) -> Option<Self> {
         // A local connection has `[local]` where others have an address, so the first bracket need not be the pid.
-        let (end, start) = line.match_indices("]:").find_map(|(end, _)| {
+        let (end, start, pid) = line.match_indices("]:").find_map(|(end, _)| {
             let start = line.get(..end)?.rfind('[')?;
             let pid = line.get(start + 1..end)?;
-            (!pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit())).then_some((end, start))
+            let pid = pid
+                .bytes()
+                .all(|b| b.is_ascii_digit())
+                .then(|| pid.parse::<u32>().ok())?;
+            Some((end, start, pid?))
         })?;
         let session = line.get(..start)?.strip_suffix(':')?.rsplit(':').next()?;
         let (severity, message) = line.get(end + 2..)?.split_once(':')?;
+        // 2026-11-22 06:40:25 UTC: there are two colons in the time itself.
+        let time = line.match_indices(':').nth(2).and_then(|(at, _)| line.get(..at))?;
         let known = !severity.is_empty() && severity.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         (known && session.contains('@')).then(|| Self {
+            time,
+            pid,
             session,
             severity,
             message: message.trim_start(),
@@ -86,15 +97,17 @@ mod tests {
                 "a: b",
             ),
         ] {
+            let parsed = PostgresLine::parse(line).unwrap();
             assert_eq!(
-                PostgresLine::parse(line).unwrap(),
-                PostgresLine {
-                    session,
-                    severity,
-                    message
-                },
+                (parsed.session, parsed.severity, parsed.message),
+                (session, severity, message),
                 "{line}"
             );
+            assert!(
+                parsed.time.starts_with("2026-11-22 06:4") && parsed.time.ends_with(" UTC"),
+                "{line}"
+            );
+            assert!([30715, 32642, 7].contains(&parsed.pid), "{line}");
         }
         for line in ["", "plain", "[12]:x", "STATEMENT:  select 1", "a:[1]:ERROR:  x"] {
             assert_eq!(PostgresLine::parse(line), None, "{line}");

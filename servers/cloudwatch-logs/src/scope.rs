@@ -53,6 +53,23 @@ impl Scope {
         }
     }
 
+    /// Allows each of `names`, or refuses the first that is not on the list; a name given twice counts once.
+    pub fn allow_each(&self, names: &[String]) -> Result<Vec<AllowedGroup>, ToolError> {
+        let mut groups: Vec<AllowedGroup> = Vec::with_capacity(names.len());
+        for name in names {
+            let group = self.allow(name)?;
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
+        if groups.is_empty() {
+            return Err(
+                ToolError::invalid_argument("`log_groups` is empty").hint("list_log_groups shows what may be read")
+            );
+        }
+        Ok(groups)
+    }
+
     /// Returns all allowed groups; none at all is `not_configured`.
     pub fn all(&self) -> Result<Vec<AllowedGroup>, ToolError> {
         self.configured()?;

@@ -5,12 +5,14 @@ use aws_telemetry::Session;
 use kit::ToolError;
 use tokio::sync::OnceCell;
 
-use crate::{budget::Budget, config::Config, insights::Insights, scope::Scope};
+use crate::{budget::Budget, config::Config, insights::Insights, records::Records, scope::Scope};
 
 pub struct State {
     pub scope: Scope,
     pub budget: Budget,
     pub insights: Insights,
+    pub records: Records,
+    pub max_minutes: u32,
     session: Session,
     client: OnceCell<Client>,
 }
@@ -21,9 +23,16 @@ impl State {
             scope: config.scope,
             budget: config.budget,
             insights: Insights::new(config.query_deadline, config.concurrent_queries),
+            records: Records::default(),
+            max_minutes: config.max_minutes,
             session: Session::new(config.account),
             client: OnceCell::new(),
         }
+    }
+
+    /// The account that the operator has fixed.
+    pub fn account(&self) -> Option<&str> {
+        self.session.account()
     }
 
     pub async fn client(&self) -> Result<&Client, ToolError> {

@@ -9,6 +9,15 @@
 #[path = "../../../tests/aws/support.rs"]
 mod support;
 
+#[path = "stdio/cost.rs"]
+mod cost;
+#[path = "stdio/free_query.rs"]
+mod free_query;
+#[path = "stdio/purpose_tools.rs"]
+mod purpose_tools;
+#[path = "stdio/redaction.rs"]
+mod redaction;
+
 use std::{
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -256,7 +265,7 @@ fn on_an_emulator_lines_are_found_folded_and_redacted_and_other_groups_do_not_ex
     }
     assert_eq!(
         all["redactions"],
-        json!({"aws_key": 1, "connection_uri": 1, "email": 1, "jwt": 1, "password": 2})
+        json!({"aws_key": 1, "connection_uri": 1, "email": 1, "jwt": 1, "literal": 1, "password": 2})
     );
     assert_eq!(all["hidden_characters"], 2);
 
@@ -404,6 +413,8 @@ fn a_searched_text_is_only_a_text_and_arguments_are_only_the_declared_ones() {
         ),
         (json!({"log_group": "/aws/rds/cluster/orders/*"}), "outside_allow_list"),
         (json!({"log_group": GROUP, "minutes": 181}), "invalid_arguments"),
+        (json!({"log_group": GROUP, "minutes": 1441}), "invalid_arguments"),
+        (json!({"log_group": GROUP, "until": "tomorrow"}), "invalid_arguments"),
         (json!({"log_group": GROUP, "max_lines": 501}), "invalid_arguments"),
         (json!({"log_group": GROUP, "contains": "a\nb"}), "invalid_arguments"),
         (
@@ -816,6 +827,11 @@ fn without_aws_it_lists_its_tools_and_every_call_says_what_is_missing() {
         ("list_log_groups", json!({})),
         ("recent_log_lines", orders()),
         ("postgres_error_summary", orders()),
+        ("slow_queries", orders()),
+        ("lock_waits_and_deadlocks", orders()),
+        ("autovacuum_activity", orders()),
+        ("connection_failures", orders()),
+        ("log_patterns", orders()),
     ] {
         assert_eq!(code(bare.call(tool, arguments)), "not_configured", "{tool}");
     }

@@ -6,6 +6,7 @@ use kit::{CallContext, ToolError};
 use tokio::time::Instant;
 
 use super::{Insights, Query, Row};
+use crate::free_query::Language;
 
 /// Returns how many bytes `query` would scan.
 ///
@@ -19,10 +20,12 @@ pub async fn estimate(
     call: &CallContext,
 ) -> Result<u64, ToolError> {
     let query = Query {
+        language: Language::LogsInsights,
         text: format!("{}\n| estimate", selecting.text.trim_end()),
         ..selecting
     };
-    let answer = insights.run(client, query, until, call).await?;
+    let answer = insights.run(client, query, until, call).await;
+    let answer = answer.map_err(|failed| failed.error)?;
     if answer.stopped.is_some() {
         return Err(Refusal::UnexpectedAnswer.error("the estimate did not arrive in time"));
     }

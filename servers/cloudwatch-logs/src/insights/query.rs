@@ -17,27 +17,39 @@ use tokio::{
 };
 
 use super::{open::Open, running::Running};
-use crate::scope::AllowedGroup;
+use crate::{free_query::Language, scope::AllowedGroup};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a stopping process waits for AWS to hear that its queries are to stop.
 const CLOSING: Duration = Duration::from_secs(3);
 
+/// The account has 15 queries at once in SQL and PPL; a quarter of them.
+const CONCURRENT_OPENSEARCH: usize = 3;
+
 /// The part of the account's query capacity that this process may use.
 pub struct Insights {
     deadline: Duration,
     slots: Semaphore,
+    opensearch_slots: Semaphore,
     open: Open,
     closing: CancellationToken,
 }
 
-/// One query. Its text is ours; nothing of a caller's stands in it.
+/// One query. Its text is ours, or one that [`crate::free_query::FreeQuery`] has proven.
 #[derive(Debug, Clone)]
 pub struct Query {
-    pub group: AllowedGroup,
+    pub groups: Vec<AllowedGroup>,
+    pub language: Language,
     pub window: Window,
     pub text: String,
+}
+
+/// Why there is no answer, and whether AWS may have scanned anything.
+#[derive(Debug)]
+pub struct Failed {
+    pub error: ToolError,
+    pub may_have_run: bool,
 }
 
 pub type Row = BTreeMap<String, String>;
@@ -68,6 +80,7 @@ impl Insights {
         Self {
             deadline,
             slots: Semaphore::new(concurrent),
+            opensearch_slots: Semaphore::new(concurrent.min(CONCURRENT_OPENSEARCH)),
             open: Open::new(),
             closing: CancellationToken::new(),
         }
@@ -93,16 +106,20 @@ impl Insights {
         query: Query,
         until: Instant,
         call: &CallContext,
-    ) -> Result<QueryAnswer, ToolError> {
+    ) -> Result<QueryAnswer, Failed> {
         // INVARIANT: held until the query has ended or been stopped; `close` waits for it.
         let _open = self.open.token();
-        let _slot = self
-            .before(until, call, self.slots.acquire())
-            .await?
-            .map_err(|_| cancelled())?;
+        let slots = match query.language {
+            Language::LogsInsights => &self.slots,
+            Language::Sql | Language::Ppl => &self.opensearch_slots,
+        };
+        let slot = self.before(until, call, slots.acquire()).await.map_err(not_run)?;
+        let _slot = slot.map_err(|_| not_run(cancelled()))?;
         let starting = Running::start(&self.open, client, query);
-        let running = self.before(until, call, starting).await?.map_err(|_| cancelled())??;
-        self.follow(client, running, until, call).await
+        // Whoever leaves while a query starts does not know whether it did.
+        let started = self.before(until, call, starting).await.map_err(perhaps_run)?;
+        let running = started.map_err(|_| perhaps_run(cancelled()))?.map_err(not_run)?;
+        self.follow(client, running, until, call).await.map_err(perhaps_run)
     }
 
     async fn follow(
@@ -156,6 +173,15 @@ impl Insights {
         }
     }
 
+    /// Waits for `work`, but not beyond the call.
+    pub async fn while_called<F: Future>(&self, call: &CallContext, work: F) -> Result<F::Output, ToolError> {
+        tokio::select! {
+            biased;
+            () = self.ended(call) => Err(cancelled()),
+            done = work => Ok(done),
+        }
+    }
+
     /// Waits for `work`, but neither beyond the deadline nor beyond the call.
     async fn before<F: Future>(&self, until: Instant, call: &CallContext, work: F) -> Result<F::Output, ToolError> {
         tokio::select! {
@@ -171,6 +197,20 @@ impl Insights {
             () = call.cancelled.cancelled() => {}
             () = self.closing.cancelled() => {}
         }
+    }
+}
+
+fn not_run(error: ToolError) -> Failed {
+    Failed {
+        error,
+        may_have_run: false,
+    }
+}
+
+fn perhaps_run(error: ToolError) -> Failed {
+    Failed {
+        error,
+        may_have_run: true,
     }
 }
 

@@ -2,15 +2,23 @@
 
 use std::time::Duration;
 
-use aws_sdk_cloudwatchlogs::{Client, config::retry::RetryConfig};
+use aws_sdk_cloudwatchlogs::{
+    Client,
+    config::{http::HttpResponse, retry::RetryConfig},
+    error::SdkError,
+    operation::start_query::StartQueryError,
+    types::QueryLanguage,
+};
 use aws_telemetry::{Refusal, refused};
 use kit::ToolError;
+use serde_json::json;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{
     Query,
     open::{Open, OpenToken},
 };
+use crate::{free_query::Language, scope::AllowedGroup};
 
 /// Waits between attempts when AWS says that too many queries run.
 const START_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(900)];
@@ -87,7 +95,8 @@ async fn start(client: &Client, query: &Query) -> Result<String, ToolError> {
         let once = aws_sdk_cloudwatchlogs::config::Builder::new().retry_config(RetryConfig::disabled());
         let answer = client
             .start_query()
-            .log_group_names(query.group.name())
+            .set_query_language(language(query.language))
+            .set_log_group_names(names(query))
             .start_time(query.window.from.timestamp())
             .end_time(query.window.to.timestamp())
             .query_string(&query.text)
@@ -101,12 +110,49 @@ async fn start(client: &Client, query: &Query) -> Result<String, ToolError> {
                     .query_id
                     .ok_or_else(|| Refusal::UnexpectedAnswer.error("the answer to StartQuery has no query id"));
             }
-            Err(error) => refused("StartQuery", &error),
+            Err(error) => start_refused(&error, query),
         };
         match pauses.next() {
             Some(pause) if error.code == Refusal::Throttled.code() => tokio::time::sleep(pause).await,
             _ => return Err(error),
         }
+    }
+}
+
+/// Queries in SQL name their groups in their text, and only there.
+fn names(query: &Query) -> Option<Vec<String>> {
+    let names = || query.groups.iter().map(AllowedGroup::name).map(str::to_owned).collect();
+    match query.language {
+        Language::LogsInsights | Language::Ppl => Some(names()),
+        Language::Sql => None,
+    }
+}
+
+fn language(language: Language) -> Option<QueryLanguage> {
+    match language {
+        Language::LogsInsights => None,
+        Language::Sql => Some(QueryLanguage::Sql),
+        Language::Ppl => Some(QueryLanguage::Ppl),
+    }
+}
+
+/// AWS says where in a text it stumbled; the text is the one that was sent, so it comes along.
+fn start_refused(error: &SdkError<StartQueryError, HttpResponse>, query: &Query) -> ToolError {
+    let refusal = refused("StartQuery", error);
+    let Some(StartQueryError::MalformedQueryException(malformed)) = error.as_service_error() else {
+        return refusal;
+    };
+    let place = malformed.query_compile_error().and_then(|error| error.location());
+    let offset = |offset: Option<i32>| offset.map(|offset| offset.saturating_add(1));
+    let first = offset(place.and_then(|place| place.start_char_offset()));
+    let last = offset(place.and_then(|place| place.end_char_offset()));
+    let data = json!({"query": query.text, "first_character": first, "last_character": last});
+    match (first, last) {
+        (Some(first), Some(last)) => ToolError {
+            message: format!("{}, at characters {first} to {last}", refusal.message),
+            ..refusal.data(data)
+        },
+        _ => refusal.data(data),
     }
 }
 

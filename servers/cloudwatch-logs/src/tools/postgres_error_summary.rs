@@ -3,24 +3,21 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use aws_sdk_cloudwatchlogs::Client;
 use aws_telemetry::{Refusal, Scrubbed, Scrubber, Window, to_rfc3339};
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use kit::{CallContext, Hints, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use crate::{
-    insights::{Query, QueryAnswer, Row, StopReason, estimate, is_of_the_estimate},
+    entries::timestamp,
+    free_query::Language,
+    insights::{self, Cost, Query, Row},
     postgres_line::without_numbers,
-    scope::AllowedGroup,
     state::State,
 };
 
-/// Which lines; the part that decides how much is scanned.
-const SELECT: &str = include_str!("../queries/postgres_error_summary.select.insights");
-const COUNT: &str = include_str!("../queries/postgres_error_summary.count.insights");
+const QUERY: &str = include_str!("../queries/postgres_error_summary.insights");
 /// As many as the text of the query asks for.
 const ROW_LIMIT: usize = 500;
 const MAX_MESSAGE_CHARS: usize = 400;
@@ -35,8 +32,11 @@ pub struct Input {
     log_group: String,
     /// How far to look back; 30 if left out.
     #[serde(default = "thirty")]
-    #[schemars(range(min = 1, max = 180))]
+    #[schemars(range(min = 1, max = 1_440))]
     minutes: u32,
+    /// Where the time looked at ends, as 2026-11-22T06:41:00Z; now if left out.
+    #[schemars(length(min = 1, max = 40))]
+    until: Option<String>,
     /// How many kinds of errors to show, most frequent first; 25 if left out.
     #[serde(default = "twenty_five")]
     #[schemars(range(min = 1, max = 100))]
@@ -65,19 +65,8 @@ pub struct Output {
     errors_total: u64,
     /// There are more kinds of errors than are shown.
     truncated: bool,
-    /// The query ended before it was complete; the counts are lower bounds.
-    stopped: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stop_reason: Option<StopReason>,
-    query_id: String,
-    /// What the query was expected to scan; absent where the operator lets queries run without.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    estimated_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes_scanned: Option<u64>,
-    /// The price of what was scanned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scanned_usd: Option<f64>,
+    #[serde(flatten)]
+    cost: Cost,
     #[serde(flatten)]
     scrubbed: Scrubbed,
 }
@@ -103,7 +92,7 @@ impl Tool for PostgresErrorSummary {
     const NAME: &'static str = "postgres_error_summary";
     const TITLE: &'static str = "PostgreSQL errors, counted";
     const DESCRIPTION: &'static str = "Which ERROR, FATAL and PANIC messages a PostgreSQL log group holds, how often, \
-        first and last seen; at most 180 minutes back and 100 kinds. Runs one Logs Insights query with a fixed text, \
+        first and last seen; at most 100 kinds. Runs one Logs Insights query with a fixed text, \
         after a free estimate that refuses what would exceed the byte budget. Use it first when something broke.";
 
     fn hints() -> Hints {
@@ -112,89 +101,35 @@ impl Tool for PostgresErrorSummary {
 
     async fn call(state: &State, input: Input, call: &CallContext) -> Result<Output, ToolError> {
         let group = state.scope.allow(&input.log_group)?;
-        let window = Window::last(input.minutes, Utc::now());
-        let client = state.client().await?;
-        let until = state.insights.deadline();
-        let select = Query {
-            group: group.clone(),
-            window,
-            text: SELECT.to_owned(),
-        };
-        let estimated_bytes = pre_flight(state, client, &select, until, call).await?;
+        let window = Window::ending(input.until.as_deref(), input.minutes, state.max_minutes, Utc::now())?;
         let query = Query {
-            text: format!("{SELECT}{COUNT}"),
-            ..select
-        };
-        let answer = state.insights.run(client, query, until, call).await?;
-        render(
-            state,
-            &group,
+            groups: vec![group],
+            language: Language::LogsInsights,
             window,
-            estimated_bytes,
-            &answer,
-            input.max_errors as usize,
-        )
+            text: QUERY.to_owned(),
+        };
+        let found = insights::run(state, query, &insights::selecting(QUERY), 1, call).await?;
+        let kinds = fold(&found.rows)?;
+        let max_errors = input.max_errors as usize;
+        let truncated = kinds.len() > max_errors || found.rows.len() >= ROW_LIMIT;
+        let mut scrubber = Scrubber::default();
+        Ok(Output {
+            taken_at: to_rfc3339(Utc::now()),
+            log_group: input.log_group,
+            from: to_rfc3339(window.from),
+            to: to_rfc3339(window.to),
+            untrusted: true,
+            errors_total: kinds.iter().map(|kind| kind.count).sum(),
+            errors: kinds
+                .into_iter()
+                .take(max_errors)
+                .map(|kind| kind.show(&mut scrubber))
+                .collect(),
+            truncated,
+            cost: found.cost,
+            scrubbed: scrubber.report(),
+        })
     }
-}
-
-/// Returns what the query would scan, if it may run.
-async fn pre_flight(
-    state: &State,
-    client: &Client,
-    select: &Query,
-    until: Instant,
-    call: &CallContext,
-) -> Result<Option<u64>, ToolError> {
-    match estimate(&state.insights, client, select.clone(), until, call).await {
-        Ok(bytes) => state.budget.admit(bytes).map(|()| Some(bytes)),
-        Err(error) if is_of_the_estimate(&error) => state.budget.admit_unknown(&error).map(|()| None),
-        Err(error) => Err(error),
-    }
-}
-
-fn render(
-    state: &State,
-    group: &AllowedGroup,
-    window: Window,
-    estimated_bytes: Option<u64>,
-    answer: &QueryAnswer,
-    max_errors: usize,
-) -> Result<Output, ToolError> {
-    let kinds = fold(&answer.rows)?;
-    let errors_total = kinds.iter().map(|kind| kind.count).sum();
-    let truncated = kinds.len() > max_errors || answer.rows.len() >= ROW_LIMIT;
-    let mut scrubber = Scrubber::default();
-    let errors = kinds
-        .into_iter()
-        .take(max_errors)
-        .map(|kind| kind.show(&mut scrubber))
-        .collect();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a count of bytes; `as` saturates"
-    )]
-    let bytes_scanned = answer
-        .statistics
-        .as_ref()
-        .map(|statistics| statistics.bytes_scanned() as u64);
-    Ok(Output {
-        taken_at: to_rfc3339(window.to),
-        log_group: group.name().to_owned(),
-        from: to_rfc3339(window.from),
-        to: to_rfc3339(window.to),
-        untrusted: true,
-        errors,
-        errors_total,
-        truncated,
-        stopped: answer.stopped.is_some(),
-        stop_reason: answer.stopped,
-        query_id: answer.query_id.clone(),
-        estimated_bytes,
-        bytes_scanned,
-        scanned_usd: bytes_scanned.map(|bytes| state.budget.price_usd(bytes)),
-        scrubbed: scrubber.report(),
-    })
 }
 
 struct Kind {
@@ -213,7 +148,7 @@ impl Kind {
             count: self.count,
             first_at: self.first.map(to_rfc3339),
             last_at: self.last.map(to_rfc3339),
-            message: scrubber.line(&self.message, MAX_MESSAGE_CHARS),
+            message: scrubber.log_line(&self.message, MAX_MESSAGE_CHARS),
         }
     }
 }
@@ -234,8 +169,8 @@ fn fold(rows: &[Row]) -> Result<Vec<Kind>, ToolError> {
         let Some((severity, message, count)) = read() else {
             return Err(Refusal::UnexpectedAnswer.error("a row of the query lacks `severity`, `what` or `times`"));
         };
-        let first = row.get("first_seen").and_then(|value| time(value));
-        let last = row.get("last_seen").and_then(|value| time(value));
+        let first = row.get("first_seen").and_then(|value| timestamp(value));
+        let last = row.get("last_seen").and_then(|value| timestamp(value));
         let kind = kinds
             .entry((severity.clone(), without_numbers(&message)))
             .or_insert_with(|| Kind {
@@ -256,16 +191,6 @@ fn fold(rows: &[Row]) -> Result<Vec<Kind>, ToolError> {
     let mut kinds: Vec<Kind> = kinds.into_values().collect();
     kinds.sort_by_key(|kind| std::cmp::Reverse(kind.count));
     Ok(kinds)
-}
-
-/// `min(@timestamp)` comes as milliseconds since 1970 or as a date, both in UTC.
-fn time(value: &str) -> Option<DateTime<Utc>> {
-    if let Ok(ms) = value.parse::<i64>() {
-        return DateTime::from_timestamp_millis(ms);
-    }
-    NaiveDateTime::parse_from_str(value, "%Y-%m-%d %H:%M:%S%.f")
-        .ok()
-        .map(|at| at.and_utc())
 }
 
 #[cfg(test)]
@@ -317,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_text_of_the_query_names_no_source_and_unmasks_nothing() {
-        let text = format!("{SELECT}{COUNT}").to_ascii_lowercase();
+        let text = QUERY.to_ascii_lowercase();
         assert!(!text.contains("source") && !text.contains("unmask"));
         assert!(text.trim_end().ends_with(&format!("limit {ROW_LIMIT}")));
     }

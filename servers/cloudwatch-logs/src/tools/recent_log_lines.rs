@@ -34,8 +34,11 @@ pub struct Input {
     log_group: String,
     /// How far to look back; 15 if left out.
     #[serde(default = "fifteen")]
-    #[schemars(range(min = 1, max = 180))]
+    #[schemars(range(min = 1, max = 1_440))]
     minutes: u32,
+    /// Where the time looked at ends, as 2026-11-22T06:41:00Z; now if left out.
+    #[schemars(length(min = 1, max = 40))]
+    until: Option<String>,
     /// Only lines that hold this text as it stands; no pattern, case matters.
     #[schemars(length(min = 1, max = 200))]
     contains: Option<String>,
@@ -82,7 +85,7 @@ impl Tool for RecentLogLines {
     type Output = Output;
     const NAME: &'static str = "recent_log_lines";
     const TITLE: &'static str = "Recent log lines";
-    const DESCRIPTION: &'static str = "The newest lines of one log group, at most 180 minutes back and 500 lines, \
+    const DESCRIPTION: &'static str = "The newest lines of one log group, at most 500, \
         optionally only those that hold a literal text. Equal lines are folded with a count, secrets are redacted and \
         counted. Costs no query; use it to read what happened around a moment, and postgres_error_summary to count.";
 
@@ -93,7 +96,7 @@ impl Tool for RecentLogLines {
     async fn call(state: &State, input: Input, call: &CallContext) -> Result<Output, ToolError> {
         let group = state.scope.allow(&input.log_group)?;
         let pattern = input.contains.as_deref().map(filter_pattern::containing).transpose()?;
-        let window = Window::last(input.minutes, Utc::now());
+        let window = Window::ending(input.until.as_deref(), input.minutes, state.max_minutes, Utc::now())?;
         let client = state.client().await?;
         let search = Search {
             client,
@@ -107,7 +110,7 @@ impl Tool for RecentLogLines {
         let mut scrubber = Scrubber::default();
         let (log_lines, lines_omitted) = found.fold.render(&mut scrubber, MAX_LINE_CHARS, MAX_BYTES);
         Ok(Output {
-            taken_at: to_rfc3339(window.to),
+            taken_at: to_rfc3339(Utc::now()),
             log_group: group.name().to_owned(),
             from: to_rfc3339(window.from),
             to: to_rfc3339(window.to),
