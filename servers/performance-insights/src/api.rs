@@ -1,4 +1,4 @@
-//! The three read operations of the API that the tools use. Its write operations are not called anywhere.
+//! The four read operations of the API that the tools use. Its write operations are not called anywhere.
 
 use std::collections::BTreeMap;
 
@@ -88,6 +88,61 @@ pub async fn top_sql(
         .send()
         .await
         .map_err(|error| refused("DescribeDimensionKeys", &error))
+}
+
+/// Returns the values of the group `by` with most load, each split by `split`.
+pub async fn load_by(
+    client: &Client,
+    instance: &Instance,
+    window: Window,
+    by: DimensionGroup,
+    split: Option<DimensionGroup>,
+) -> Result<DescribeDimensionKeysOutput, ToolError> {
+    client
+        .describe_dimension_keys()
+        .service_type(ServiceType::Rds)
+        .identifier(instance.resource_id())
+        .start_time(sdk_time(window.from))
+        .end_time(sdk_time(window.to))
+        .metric(LOAD)
+        .group_by(by)
+        .set_partition_by(split)
+        .send()
+        .await
+        .map_err(|error| refused("DescribeDimensionKeys", &error))
+}
+
+/// Returns the names of the metrics that the instance has, of the given kinds (`os`, `db`).
+pub async fn available_metrics(
+    client: &Client,
+    instance: &Instance,
+    kinds: &[&str],
+) -> Result<BTreeMap<String, String>, ToolError> {
+    let mut names = BTreeMap::new();
+    let mut token = None;
+    for _ in 0..MAX_PAGES {
+        let answer = client
+            .list_available_resource_metrics()
+            .service_type(ServiceType::Rds)
+            .identifier(instance.resource_id())
+            .set_metric_types(Some(kinds.iter().map(|kind| (*kind).to_owned()).collect()))
+            .max_results(25)
+            .set_next_token(token.clone())
+            .send()
+            .await
+            .map_err(|error| refused("ListAvailableResourceMetrics", &error))?;
+        for metric in answer.metrics() {
+            if let Some(name) = metric.metric() {
+                names.insert(name.to_owned(), metric.unit().unwrap_or_default().to_owned());
+            }
+        }
+        match answer.next_token {
+            None => break,
+            next if next == token => break,
+            next => token = next,
+        }
+    }
+    Ok(names)
 }
 
 pub async fn metadata(client: &Client, instance: &Instance) -> Result<GetResourceMetadataOutput, ToolError> {

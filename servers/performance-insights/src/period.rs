@@ -30,6 +30,15 @@ impl Period {
         }
     }
 
+    /// The shortest that leaves few enough points for an average over all of `window`.
+    pub fn fitting(window: Window) -> Self {
+        if window.to - window.from > chrono::TimeDelta::hours(3) {
+            Self::FiveMinutes
+        } else {
+            Self::Minute
+        }
+    }
+
     /// Checks that `window` has at least one of these and not too many.
     pub fn check(self, window: Window) -> Result<(), ToolError> {
         let seconds = (window.to - window.from).num_seconds();

@@ -104,6 +104,175 @@ fn statements_come_with_their_share_waits_and_statistics_and_without_secrets() {
 }
 
 #[test]
+fn two_windows_compared_name_the_wait_event_and_the_statement_that_changed() {
+    let standin = StandIn::start("pi_standin.py");
+    let mut client = with(&standin);
+    let found = client.call("compare_windows", orders()).unwrap();
+    assert_eq!(found["change"], "risen");
+    assert_eq!(
+        found["summary"],
+        "load rose from 1.3 to 7.0 sessions active on average on 4 vCPU; Lock:transactionid +5.7; digest AAAA +4.9"
+    );
+    assert_eq!(
+        (
+            &found["waits"][0]["wait"],
+            &found["waits"][0]["delta_aas"],
+            &found["waits"][0]["baseline_aas"]
+        ),
+        (&json!("Lock:transactionid"), &json!(5.67), &json!(0.0))
+    );
+    let sql = &found["statements"][0];
+    assert_eq!(
+        (&sql["digest_id"], &sql["text"]),
+        (&json!("AAAA"), &json!("UPDATE orders SET state = $1 WHERE id = $2"))
+    );
+    assert_eq!(
+        (&sql["delta_aas"], &sql["new"], &sql["waits"][0]["wait"]),
+        (&json!(4.9), &json!(false), &json!("Lock:transactionid"))
+    );
+    assert_eq!(
+        (&sql["latency_ms_per_call"], &sql["calls_per_s"]),
+        (
+            &json!({"baseline": 1.5, "incident": 80.25}),
+            &json!({"baseline": 12.0, "incident": 12.5})
+        )
+    );
+    // The other one did not change, and neither did CPU.
+    assert_eq!(
+        (
+            found["statements"].as_array().unwrap().len(),
+            found["waits"].as_array().unwrap().len()
+        ),
+        (1, 1)
+    );
+    assert!(!found.to_string().contains("eyJ") && !found.to_string().contains('\u{202E}'));
+    let time =
+        |part: &str| chrono::DateTime::parse_from_rfc3339(found.pointer(part).unwrap().as_str().unwrap()).unwrap();
+    assert_eq!((time("/incident/from") - time("/baseline/from")).num_minutes(), 60);
+    assert_allowed("pi", &standin);
+
+    // Before the incident nothing had changed, and a day is compared with the day before it.
+    let until = (chrono::Utc::now() - chrono::TimeDelta::hours(2)).to_rfc3339();
+    let calm = client
+        .call(
+            "compare_windows",
+            json!({"instance": "orders", "until": until, "baseline": "just_before"}),
+        )
+        .unwrap();
+    assert_eq!(
+        (&calm["change"], &calm["waits"], &calm["statements"]),
+        (&json!("same"), &json!([]), &json!([]))
+    );
+    assert!(calm["summary"].as_str().unwrap().starts_with("load stayed"));
+    let day = client
+        .call("compare_windows", json!({"instance": "orders", "minutes": 1_440}))
+        .unwrap();
+    assert_eq!(day["baseline"]["to"], day["incident"]["from"]);
+    // Beyond what is kept, AWS refuses; nothing is made up.
+    let refusal = client
+        .call(
+            "compare_windows",
+            json!({"instance": "orders", "baseline": "week_before"}),
+        )
+        .unwrap_err();
+    assert_eq!(refusal.code(), "invalid_request");
+    assert!(refusal.0["message"].as_str().unwrap().contains("retention"));
+}
+
+#[test]
+fn waits_are_split_into_whose_they_are() {
+    let standin = StandIn::start("pi_standin.py");
+    let mut client = with(&standin);
+    let by_statement = client.call("top_waits", orders()).unwrap();
+    let first = &by_statement["waits"][0];
+    assert_eq!(
+        (&first["wait"], &first["aas"], &first["share_pct"]),
+        (&json!("Lock:transactionid"), &json!(5.67), &json!(81.0))
+    );
+    assert_eq!(
+        (&first["parts"][0]["digest_id"], &first["parts"][0]["aas"]),
+        (&json!("AAAA"), &json!(5.42))
+    );
+    let by_user = client
+        .call(
+            "top_waits",
+            json!({"instance": "orders", "split_by": "user", "max_waits": 1}),
+        )
+        .unwrap();
+    assert_eq!(by_user["waits"][0]["parts"][0], json!({"name": "app", "aas": 5.42}));
+    assert_eq!(by_user["truncated"], true);
+    assert!(!by_statement.to_string().contains("eyJ"));
+    assert_allowed("pi", &standin);
+}
+
+#[test]
+fn blockers_are_named_or_it_is_said_why_not() {
+    let standin = StandIn::start("pi_standin.py");
+    let mut client = with(&standin);
+    let tree = client.call("blocking_tree", orders()).unwrap();
+    let blocker = &tree["blockers"][0];
+    assert_eq!(
+        (&blocker["session"], &blocker["blocked_aas"]),
+        (&json!("30715.1763881200"), &json!(4.5))
+    );
+    assert_eq!(blocker["waiting"][0]["digest_id"], "AAAA");
+    assert_eq!(
+        tree["objects"][0],
+        json!({"kind": "transactionid", "object": "733", "blocked_aas": 4.8})
+    );
+    assert_eq!((&tree["degraded"], &tree["truncated"]), (&json!([]), &json!(false)));
+    standin.script(json!({"advanced": false}));
+    let without = client.call("blocking_tree", orders()).unwrap();
+    assert_eq!((&without["blockers"], &without["objects"]), (&json!([]), &json!([])));
+    assert!(
+        without["degraded"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("Advanced mode")
+    );
+    // A missing permission is no missing feature.
+    standin.script(json!({"faults": [{"operation": "DescribeDimensionKeys", "code": "NotAuthorizedException"}]}));
+    assert_eq!(
+        client.call("blocking_tree", orders()).unwrap_err().code(),
+        "access_denied"
+    );
+}
+
+#[test]
+fn counters_come_with_extremes_and_trend_and_only_those_that_are_collected() {
+    let standin = StandIn::start("pi_standin.py");
+    let metrics = with(&standin).call("instance_metrics", orders()).unwrap();
+    let of = |name: &str| {
+        let all = metrics["metrics"].as_array().unwrap();
+        all.iter()
+            .find(|found| found["metric"] == name)
+            .unwrap_or_else(|| panic!("{name} in {metrics:#}"))
+            .clone()
+    };
+    let cpu = of("os.cpuUtilization.total");
+    assert_eq!(
+        (&cpu["average"], &cpu["minimum"], &cpu["maximum"]),
+        (&json!(39.0), &json!(10.0), &json!(95.0))
+    );
+    assert_eq!(
+        (&cpu["first_quarter"], &cpu["last_quarter"], &cpu["unit"]),
+        (&json!(10.0), &json!(95.0), &json!("Percent"))
+    );
+    assert_eq!(of("db.User.numbackends")["last_quarter"], 90.0);
+    let reason = |name: &str| {
+        let all = metrics["degraded"].as_array().unwrap();
+        all.iter().find(|found| found["feature"] == name).unwrap()["reason"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(reason("db.Temp.temp_bytes"), "nothing was collected in this time");
+    assert_eq!(reason("os.swap.free"), "the instance does not collect it");
+    assert!(!metrics.to_string().contains("somethingElse"));
+    assert_allowed("pi", &standin);
+}
+
+#[test]
 fn what_an_instance_cannot_tell_is_left_out_with_the_reason() {
     let standin = StandIn::start("pi_standin.py");
     standin.script(json!({"os_metrics": false, "features": {"SQL_DIGEST_STATISTICS": "ENABLED_PENDING_REBOOT", "LOCKS": "UNSUPPORTED"}}));
@@ -227,7 +396,15 @@ fn credentials_of_another_account_are_refused_before_anything_is_read() {
 fn without_aws_it_lists_its_tools_and_every_call_says_what_is_missing() {
     let mut bare = Mcp::start(server(BINARY, &[]));
     compare_tools(&mut bare);
-    for tool in ["db_load_summary", "top_sql", "instance_features"] {
+    for tool in [
+        "blocking_tree",
+        "compare_windows",
+        "db_load_summary",
+        "instance_features",
+        "instance_metrics",
+        "top_sql",
+        "top_waits",
+    ] {
         assert_eq!(
             bare.call(tool, orders()).unwrap_err().code(),
             "not_configured",

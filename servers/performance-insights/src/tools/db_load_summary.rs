@@ -1,22 +1,14 @@
 //! Tool `db_load_summary`.
 
 use async_trait::async_trait;
-use aws_sdk_pi::Client;
-use aws_telemetry::{Refusal, Scrubber, Window, to_rfc3339};
+use aws_telemetry::{Scrubber, Window, to_rfc3339};
 use chrono::Utc;
 use kit::{CallContext, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::until_cancelled;
-use crate::{
-    api::{self, LOAD, Series, VCPUS},
-    features::Degraded,
-    instances::Instance,
-    load::Load,
-    period::Period,
-    state::State,
-};
+use super::{MAX_MINUTES, read_load, until_cancelled};
+use crate::{features::Degraded, load::Load, period::Period, state::State};
 
 const MAX_WAITS: i32 = 10;
 
@@ -32,6 +24,9 @@ pub struct Input {
     #[serde(default = "fifteen")]
     #[schemars(range(min = 1, max = 1_440))]
     minutes: u32,
+    /// Where the time looked at ends, as 2026-11-22T06:41:00Z; now if left out.
+    #[schemars(length(min = 1, max = 40))]
+    until: Option<String>,
     /// What one point averages over; a minute if left out. At most 600 points.
     #[serde(default)]
     period: Period,
@@ -67,12 +62,13 @@ impl Tool for DbLoadSummary {
 
     async fn call(state: &State, input: Input, call: &CallContext) -> Result<Output, ToolError> {
         let instance = state.instances.allow(&input.instance)?;
-        let window = Window::last(input.minutes, Utc::now());
+        let window = Window::ending(input.until.as_deref(), input.minutes, MAX_MINUTES, Utc::now())?;
         input.period.check(window)?;
         let client = state.client().await?;
-        let (series, degraded) = until_cancelled(call, read(client, instance, window, input.period)).await?;
+        let (series, degraded) =
+            until_cancelled(call, read_load(client, instance, window, input.period, MAX_WAITS)).await?;
         Ok(Output {
-            taken_at: to_rfc3339(window.to),
+            taken_at: to_rfc3339(Utc::now()),
             instance: instance.name().to_owned(),
             from: to_rfc3339(window.from),
             to: to_rfc3339(window.to),
@@ -80,26 +76,5 @@ impl Tool for DbLoadSummary {
             load: Load::of(&series, instance.vcpus(), &mut Scrubber::default()),
             degraded,
         })
-    }
-}
-
-/// Reads the load and the number of CPUs. Instances without operating-system metrics refuse the whole request, so it is
-/// then made again without them.
-async fn read(
-    client: &Client,
-    instance: &Instance,
-    window: Window,
-    period: Period,
-) -> Result<(Vec<Series>, Vec<Degraded>), ToolError> {
-    let by_wait = api::query(LOAD, Some(api::group("db.wait_event", MAX_WAITS)?))?;
-    let with_vcpus = vec![by_wait.clone(), api::query(VCPUS, None)?];
-    match api::series(client, instance, window, period, with_vcpus).await {
-        Ok(series) => Ok((series, Vec::new())),
-        Err(error) if error.code == Refusal::InvalidRequest.code() => {
-            let series = api::series(client, instance, window, period, vec![by_wait]).await?;
-            let why = format!("the instance does not report its number of CPUs: {}", error.message);
-            Ok((series, vec![Degraded::new(VCPUS, why)]))
-        }
-        Err(error) => Err(error),
     }
 }

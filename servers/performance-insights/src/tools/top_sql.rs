@@ -1,32 +1,23 @@
 //! Tool `top_sql`.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
-use aws_sdk_pi::{
-    Client, operation::describe_dimension_keys::DescribeDimensionKeysOutput, types::DimensionKeyDescription,
-};
+use aws_sdk_pi::Client;
 use aws_telemetry::{Scrubbed, Scrubber, Window, to_rfc3339};
 use chrono::Utc;
 use kit::{CallContext, Hints, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::until_cancelled;
+use super::{MAX_MINUTES, until_cancelled};
 use crate::{
     api::{self, LOAD},
-    features::{self, Degraded, SQL_STATISTICS},
+    features::{Degraded, SQL_STATISTICS},
     instances::Instance,
-    load::{Load, join_wait, percent, two_digits},
+    load::{Load, percent, two_digits},
     period::Period,
     state::State,
+    statements::{self, SqlLoad, SqlWait, Statements},
 };
-
-const CALLS: &str = "db.sql_tokenized.stats.calls_per_sec.avg";
-const LATENCY: &str = "db.sql_tokenized.stats.avg_latency_per_call.avg";
-const ROWS: &str = "db.sql_tokenized.stats.rows_per_call.avg";
-/// The API cuts every text at this length.
-const API_TEXT_BYTES: usize = 500;
 
 pub struct TopSql;
 
@@ -40,6 +31,9 @@ pub struct Input {
     #[serde(default = "fifteen")]
     #[schemars(range(min = 1, max = 1_440))]
     minutes: u32,
+    /// Where the time looked at ends, as 2026-11-22T06:41:00Z; now if left out.
+    #[schemars(length(min = 1, max = 40))]
+    until: Option<String>,
     /// How many statements, most load first; 10 if left out.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 25))]
@@ -86,19 +80,13 @@ struct Statement {
     /// Part in the whole instance's load.
     share_pct: f64,
     /// What it waits for, largest first, at most three.
-    waits: Vec<StatementWait>,
+    waits: Vec<SqlWait>,
     #[serde(skip_serializing_if = "Option::is_none")]
     calls_per_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms_per_call: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows_per_call: Option<f64>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct StatementWait {
-    wait: String,
-    aas: f64,
 }
 
 #[async_trait]
@@ -118,31 +106,20 @@ impl Tool for TopSql {
 
     async fn call(state: &State, input: Input, call: &CallContext) -> Result<Output, ToolError> {
         let instance = state.instances.allow(&input.instance)?;
-        let window = Window::last(input.minutes, Utc::now());
+        let window = Window::ending(input.until.as_deref(), input.minutes, MAX_MINUTES, Utc::now())?;
         let client = state.client().await?;
-        let (found, total_aas, degraded) =
-            until_cancelled(call, read(client, instance, window, input.max_statements)).await?;
         let mut scrubber = Scrubber::default();
-        let waits: Vec<String> = found
-            .partition_keys()
-            .iter()
-            .map(|key| wait(key.dimensions(), &mut scrubber))
-            .collect();
-        let statements: Vec<Statement> = found
-            .keys()
-            .iter()
-            .map(|key| Statement::of(key, &waits, total_aas, &mut scrubber))
-            .collect();
+        let reading = read(client, instance, window, input.max_statements, &mut scrubber);
+        let (found, total_aas, degraded) = until_cancelled(call, reading).await?;
         Ok(Output {
-            taken_at: to_rfc3339(window.to),
+            taken_at: to_rfc3339(Utc::now()),
             instance: instance.name().to_owned(),
             from: to_rfc3339(window.from),
             to: to_rfc3339(window.to),
             untrusted: true,
             total_aas: two_digits(total_aas),
-            truncated: found.next_token().is_some()
-                || i32::try_from(statements.len()).is_ok_and(|n| n >= input.max_statements),
-            statements,
+            truncated: found.truncated,
+            statements: found.all.into_iter().map(|sql| Statement::of(sql, total_aas)).collect(),
             degraded,
             scrubbed: scrubber.report(),
         })
@@ -154,77 +131,31 @@ async fn read(
     instance: &Instance,
     window: Window,
     limit: i32,
-) -> Result<(DescribeDimensionKeysOutput, f64, Vec<Degraded>), ToolError> {
-    let mut degraded = Vec::new();
-    let statistics = match without_statistics(client, instance).await {
-        None => Some([CALLS, LATENCY, ROWS].map(str::to_owned).to_vec()),
-        Some(reason) => {
-            degraded.push(Degraded::new(SQL_STATISTICS, reason));
-            None
-        }
+    scrubber: &mut Scrubber,
+) -> Result<(Statements, f64, Vec<Degraded>), ToolError> {
+    let (statistics, degraded) = match statements::statistics(client, instance).await {
+        Ok(statistics) => (Some(statistics), Vec::new()),
+        Err(reason) => (None, vec![Degraded::new(SQL_STATISTICS, reason)]),
     };
-    let found = api::top_sql(client, instance, window, limit, statistics).await?;
-    let period = if window.to - window.from > chrono::TimeDelta::hours(3) {
-        Period::FiveMinutes
-    } else {
-        Period::Minute
-    };
+    let found = statements::read(client, instance, window, limit, statistics, scrubber).await?;
+    let period = Period::fitting(window);
     let whole = api::series(client, instance, window, period, vec![api::query(LOAD, None)?]).await?;
     let total = Load::of(&whole, None, &mut Scrubber::default()).aas;
     Ok((found, total, degraded))
 }
 
-/// Why calls, latency and rows cannot be asked for. Not knowing is a reason: asking in vain would refuse the whole answer.
-async fn without_statistics(client: &Client, instance: &Instance) -> Option<String> {
-    match api::metadata(client, instance).await {
-        Ok(metadata) => {
-            let feature = metadata.features().and_then(|features| features.get(SQL_STATISTICS));
-            features::reason(feature.and_then(|feature| feature.status())).map(str::to_owned)
-        }
-        Err(error) => Some(format!("the instance's features are unknown: {}", error.message)),
-    }
-}
-
 impl Statement {
-    fn of(key: &DimensionKeyDescription, waits: &[String], total_aas: f64, scrubber: &mut Scrubber) -> Self {
-        let part = |name: &str| {
-            key.dimensions()
-                .and_then(|all| all.get(name))
-                .map(String::as_str)
-                .unwrap_or_default()
-        };
-        let statistic = |name: &str| {
-            let value = key.additional_metrics().and_then(|all| all.get(name)).copied();
-            value.filter(|value| value.is_finite()).map(two_digits)
-        };
-        let text = part("db.sql_tokenized.statement");
-        let aas = key.total().unwrap_or_default();
-        let mut by_wait: Vec<StatementWait> = waits
-            .iter()
-            .zip(key.partitions())
-            .filter(|(_, aas)| aas.is_finite() && **aas > 0.0)
-            .map(|(wait, aas)| StatementWait {
-                wait: wait.clone(),
-                aas: two_digits(*aas),
-            })
-            .collect();
-        by_wait.sort_by(|a, b| b.aas.total_cmp(&a.aas));
+    fn of(sql: SqlLoad, total_aas: f64) -> Self {
         Self {
-            digest_id: scrubber.line(part("db.sql_tokenized.id"), 100),
-            text: scrubber.line(text, API_TEXT_BYTES),
-            // A character of up to four bytes that would not fit whole is left out whole.
-            text_cut: text.len() + 3 >= API_TEXT_BYTES,
-            aas: two_digits(aas),
-            share_pct: percent(aas, total_aas),
-            waits: by_wait,
-            calls_per_s: statistic(CALLS),
-            latency_ms_per_call: statistic(LATENCY),
-            rows_per_call: statistic(ROWS),
+            digest_id: sql.digest_id,
+            text: sql.text,
+            text_cut: sql.text_cut,
+            aas: two_digits(sql.aas),
+            share_pct: percent(sql.aas, total_aas),
+            waits: sql.waits,
+            calls_per_s: sql.calls_per_s,
+            latency_ms_per_call: sql.latency_ms_per_call,
+            rows_per_call: sql.rows_per_call,
         }
     }
-}
-
-fn wait(dimensions: &HashMap<String, String>, scrubber: &mut Scrubber) -> String {
-    let part = |name: &str| dimensions.get(name).map(String::as_str).unwrap_or_default();
-    join_wait(part("db.wait_event.type"), part("db.wait_event.name"), scrubber)
 }
