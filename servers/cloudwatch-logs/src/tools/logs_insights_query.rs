@@ -16,6 +16,8 @@ use crate::{
 };
 
 const MAX_FIELD_CHARS: usize = 500;
+/// From this length on a value may have been cut by AWS.
+const CUT_CHARS: usize = 1_000;
 const MAX_BYTES: usize = 24 * 1024;
 
 pub struct LogsInsightsQuery;
@@ -131,7 +133,10 @@ fn show(rows: &[Row], state: &State, scrubber: &mut Scrubber) -> Vec<BTreeMap<St
             if name == "@ptr" {
                 ("record".to_owned(), state.records.issue(value))
             } else {
-                (scrubber.line(name, 100), scrubber.log_line(value, MAX_FIELD_CHARS))
+                (
+                    scrubber.line(name, 100),
+                    scrubber.log_line(whole_words(value), MAX_FIELD_CHARS),
+                )
             }
         });
         let fields: BTreeMap<String, String> = fields.collect();
@@ -145,4 +150,13 @@ fn show(rows: &[Row], state: &State, scrubber: &mut Scrubber) -> Vec<BTreeMap<St
         shown.push(fields);
     }
     shown
+}
+
+/// Logs Insights cuts a long value anywhere. The word at the cut may be half of a secret, which no rule knows.
+fn whole_words(value: &str) -> &str {
+    if value.chars().count() < CUT_CHARS {
+        return value;
+    }
+    let end = value.rfind(char::is_whitespace).unwrap_or(0);
+    value.get(..end).unwrap_or("")
 }

@@ -178,3 +178,18 @@ fn nothing_of_a_page_of_secrets_gets_out_and_all_of_it_is_counted() {
         assert!(!answer["redactions"].as_object().unwrap().is_empty(), "{answer:#}");
     }
 }
+
+#[test]
+fn half_of_a_secret_at_the_cut_of_a_long_line_is_not_shown() {
+    let standin = StandIn::start("logs_standin.py");
+    let beginning = line("app@orders", 7, "LOG:  statement: select '");
+    // Rows hold the first thousand characters: twelve of the key.
+    let filling = "a".repeat(1_000 - 12 - beginning.len() - 3);
+    let text = format!("{beginning}{filling}', AKIAIOSFODNN7EXAMPLE");
+    standin.script(json!({"groups": [GROUP], "events": [event(10, &text)]}));
+    let (_folder, mut client) = configured(&standin, "[logs]\nfree_queries = true");
+    let arguments = json!({"query": "fields @message", "log_groups": [GROUP]});
+    let answer = client.call("logs_insights_query", arguments).unwrap();
+    let shown = answer["rows"][0]["@message"].as_str().unwrap();
+    assert!(shown.ends_with("select ?,"), "{shown}");
+}
