@@ -5,11 +5,13 @@ what that leaves out (enums, patterns, lengths, ranges, unknown members). Answer
 by the same code before they are sent, so a wrong stand-in cannot answer. What the tests script goes in by /control.
 """
 import datetime
+import html
 import json
 import re
 import sys
 import threading
 import time
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import botocore.session
@@ -36,7 +38,15 @@ class StandIn:
         self.faults = []
         self.script = {}
 
-    def answer(self, operation, request):
+    # What is spoken beside the service's own protocol: service by the prefix of X-Amz-Target, or of the query protocol.
+    targets = {}
+    query_service = None
+
+    def answer(self, operation, request, service=None):
+        """An operation of another service is one of ours, named `service:Operation` in the journal."""
+        model = botocore.session.get_session().get_service_model(service) if service else self.model
+        method, shape = getattr(self, operation), model.operation_model(operation)
+        operation = f"{service}:{operation}" if service else operation
         with self.lock:
             self.requests.append({"operation": operation, "request": request})
         time.sleep(self.script.get("delay_s", 0))
@@ -47,11 +57,10 @@ class StandIn:
                 elif fault["operation"] == operation and fault.get("times", 1) > 0:
                     fault["times"] = fault.get("times", 1) - 1
                     raise Refused(fault["code"], fault.get("message", "scripted"), fault.get("status", 400))
-            shape = self.model.operation_model(operation)
             problem = check(shape.input_shape, request)
             if problem:
                 raise Refused(self.invalid, problem)
-            response = getattr(self, operation)(request)
+            response = method(request)
             problem = check(shape.output_shape, response, answer=True) if shape.output_shape else None
             if problem:
                 raise AssertionError(f"the stand-in's own answer to {operation} is wrong: {problem}")
@@ -132,6 +141,18 @@ def times(shape, value):
     return value
 
 
+def xml(value, name=""):
+    """Lists are elements named after the list without its last letter, or as the service names them."""
+    if isinstance(value, dict):
+        return "".join(f"<{key}>{xml(item, key)}</{key}>" for key, item in value.items())
+    if isinstance(value, list):
+        member = {"EventCategories": "EventCategory"}.get(name, name[:-1])
+        return "".join(f"<{member}>{xml(item)}</{member}>" for item in value)
+    if isinstance(value, datetime.datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return html.escape(str(value))
+
+
 def serve(standin):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -161,6 +182,8 @@ def serve(standin):
                 return self.send(200, b"{}", "application/json")
             if body.startswith(b"Action=GetCallerIdentity") or b"&Action=GetCallerIdentity" in body:
                 return self.caller_identity()
+            if body.startswith(b"Action=") and standin.query_service:
+                return self.query(body)
             cbor = self.headers.get("smithy-protocol") == "rpc-v2-cbor"
             operation = self.path.rsplit("/", 1)[-1] if cbor else self.headers["X-Amz-Target"].rsplit(".", 1)[-1]
             encode = (lambda v: cbor2.dumps(v, datetime_as_timestamp=True)) if cbor else (lambda v: json.dumps(plain(v)).encode())
@@ -168,13 +191,33 @@ def serve(standin):
                 if "AWS4-HMAC-SHA256" not in self.headers.get("Authorization", ""):
                     raise Refused("MissingAuthenticationToken", "the request is not signed", 403)
                 request = without_nulls(cbor2.loads(body) if cbor else json.loads(body))
-                shape = standin.model.operation_model(operation).input_shape
-                status, answer = 200, standin.answer(operation, times(shape, request))
+                service = None if cbor else standin.targets.get(self.headers["X-Amz-Target"].split(".")[0])
+                model = botocore.session.get_session().get_service_model(service) if service else standin.model
+                shape = model.operation_model(operation).input_shape
+                status, answer = 200, standin.answer(operation, times(shape, request), service)
             except Refused as refused:
                 namespace = f"com.amazonaws.{standin.service}#" if cbor else ""
                 status, answer = refused.status, {"__type": namespace + refused.code, "message": refused.message, **refused.members}
             headers = [("smithy-protocol", "rpc-v2-cbor")] if cbor else []
             self.send(status, encode(answer), "application/cbor" if cbor else "application/x-amz-json-1.1", headers)
+
+        def query(self, body):
+            """The query protocol: parameters in, XML out; as much of it as flat requests need."""
+            request = dict(urllib.parse.parse_qsl(body.decode()))
+            operation = request.pop("Action")
+            request.pop("Version")
+            shape = botocore.session.get_session().get_service_model(standin.query_service).operation_model(operation).input_shape
+            read = {"integer": int, "timestamp": lambda text: datetime.datetime.fromisoformat(text)}
+            request = {name: read.get(shape.members[name].type_name, str)(value) for name, value in request.items() if name in shape.members}
+            try:
+                if "AWS4-HMAC-SHA256" not in self.headers.get("Authorization", ""):
+                    raise Refused("MissingAuthenticationToken", "the request is not signed", 403)
+                answer = standin.answer(operation, request, standin.query_service)
+                text = f"<{operation}Response><{operation}Result>{xml(answer)}</{operation}Result></{operation}Response>"
+                self.send(200, text.encode(), "text/xml")
+            except Refused as refused:
+                text = f"<ErrorResponse><Error><Code>{refused.code}</Code><Message>{html.escape(refused.message)}</Message></Error></ErrorResponse>"
+                self.send(refused.status, text.encode(), "text/xml")
 
         def caller_identity(self):
             account = standin.script.get("account", "123456789012")

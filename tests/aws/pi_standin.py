@@ -36,6 +36,8 @@ COUNTERS = {
 
 class PerformanceInsights(StandIn):
     service = "pi"
+    targets = {"GraniteServiceVersion20100801": "cloudwatch"}
+    query_service = "rds"
     invalid = "InvalidArgumentException"
 
     def window(self, request):
@@ -160,6 +162,29 @@ class PerformanceInsights(StandIn):
         if at + 4 < len(names):
             answer["NextToken"] = str(at + 4)
         return answer
+
+    def GetMetricData(self, request):
+        end, results = request["EndTime"], []
+        for query in request["MetricDataQueries"]:
+            metric = query["MetricStat"]["Metric"]
+            if metric["Namespace"] != "AWS/RDS" or metric["Dimensions"] != [{"Name": "DBInstanceIdentifier", "Value": "orders-1"}]:
+                raise Refused("InvalidParameterValue", "this stand-in knows AWS/RDS of orders-1")
+            values = {"FreeStorageSpace": [9e9, 5e9, 1e9], "ReadLatency": [0.0004, 0.0005, 0.0121]}.get(metric["MetricName"], [])
+            times = [end - datetime.timedelta(seconds=60 * (len(values) - at)) for at in range(len(values))]
+            results.append({"Id": query["Id"], "Label": metric["MetricName"], "Timestamps": times, "Values": values, "StatusCode": "Complete"})
+        return {"MetricDataResults": results, "Messages": []}
+
+    def DescribeEvents(self, request):
+        if (request["SourceType"], request["SourceIdentifier"]) != ("db-instance", "orders-1"):
+            raise Refused("DBInstanceNotFound", "there is no such instance", 404)
+        event = lambda minutes, message, *categories: {
+            "SourceIdentifier": "orders-1", "SourceType": "db-instance", "Message": message, "EventCategories": list(categories),
+            "Date": request["EndTime"] - datetime.timedelta(minutes=minutes),
+        }
+        return {"Events": [
+            event(90, "Backing up DB instance", "backup"),
+            event(12, "A Multi-AZ failover has started & postgres://a:hunter2@b", "failover", "availability"),
+        ]}
 
     def status(self):
         return self.script.get("features", {}).get("SQL_DIGEST_STATISTICS", "ENABLED")

@@ -7,6 +7,7 @@ mod redact;
 mod refusal;
 mod scrub;
 mod session;
+mod signed;
 mod window;
 
 pub use account::{Account, AwsFlags, AwsSettings};
@@ -15,4 +16,5 @@ pub use redact::Secrets;
 pub use refusal::{Refusal, refused};
 pub use scrub::{Scrubbed, Scrubber};
 pub use session::Session;
+pub use signed::{SignedCall, xml_elements, xml_text};
 pub use window::{Window, to_rfc3339};

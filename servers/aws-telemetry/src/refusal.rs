@@ -120,8 +120,7 @@ where
     match error {
         SdkError::ServiceError(answer) => {
             let code = answer.err().code().unwrap_or_default();
-            let refusal = Refusal::of(code, answer.raw().status().as_u16());
-            refusal.error(explain(refusal, operation, code, answer.err().message()))
+            refused_by(operation, code, answer.raw().status().as_u16(), answer.err().message())
         }
         SdkError::ResponseError(_) => {
             Refusal::UnexpectedAnswer.error(format!("the answer to {operation} could not be read"))
@@ -135,6 +134,12 @@ where
         }
         _ => Refusal::Unavailable.error(format!("the endpoint of {operation} could not be reached")),
     }
+}
+
+/// Returns the coded error for AWS's own error code, HTTP status and text.
+pub(crate) fn refused_by(operation: &str, code: &str, status: u16, text: Option<&str>) -> ToolError {
+    let refusal = Refusal::of(code, status);
+    refusal.error(explain(refusal, operation, code, text))
 }
 
 fn explain(refusal: Refusal, operation: &str, code: &str, text: Option<&str>) -> String {

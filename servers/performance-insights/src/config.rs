@@ -61,8 +61,13 @@ impl Settings {
     pub fn overridden_by(mut self, aws: AwsFlags, instances: Vec<Option<NamedInstance>>) -> Self {
         self.aws = self.aws.overridden_by(aws);
         for NamedInstance { name, dbi_resource_id } in instances.into_iter().flatten() {
-            let vcpus = self.instances.get(&name).and_then(|known| known.vcpus);
-            self.instances.insert(name, InstanceSettings { dbi_resource_id, vcpus });
+            let known = self.instances.remove(&name);
+            let settings = InstanceSettings {
+                dbi_resource_id,
+                vcpus: known.as_ref().and_then(|known| known.vcpus),
+                db_instance: known.and_then(|known| known.db_instance),
+            };
+            self.instances.insert(name, settings);
         }
         self
     }
@@ -101,10 +106,10 @@ mod tests {
     #[test]
     fn all_faults_are_reported_with_their_keys() {
         let settings: Settings =
-            toml::from_str("[aws]\nregion = 'nowhere'\n[instances.orders]\ndbi_resource_id = 'orders-1'\nvcpus = 0")
+            toml::from_str("[aws]\nregion = 'nowhere'\n[instances.orders]\ndbi_resource_id = 'orders-1'\nvcpus = 0\ndb_instance = 'a&b'")
                 .unwrap();
         let faults = Config::parse(settings).unwrap_err();
-        for key in ["`region`", "`dbi_resource_id`", "`vcpus`"] {
+        for key in ["`region`", "`dbi_resource_id`", "`vcpus`", "`db_instance`"] {
             assert!(faults.iter().any(|fault| fault.contains(key)), "{key} in {faults:?}");
         }
     }

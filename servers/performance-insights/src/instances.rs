@@ -15,6 +15,9 @@ pub struct InstanceSettings {
     /// Used where the instance does not report its own number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcpus: Option<u32>,
+    /// The instance's own name (DBInstanceIdentifier): metrics of CloudWatch and events of RDS go by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub db_instance: Option<String>,
 }
 
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub struct Instance {
     name: String,
     resource_id: String,
     vcpus: Option<u32>,
+    db_instance: Option<String>,
 }
 
 impl Instance {
@@ -39,6 +43,15 @@ impl Instance {
 
     pub fn vcpus(&self) -> Option<u32> {
         self.vcpus
+    }
+
+    /// Returns the DBInstanceIdentifier; where the operator has not given it the error is `not_configured`.
+    pub fn db_instance(&self) -> Result<&str, ToolError> {
+        self.db_instance.as_deref().ok_or_else(|| {
+            Refusal::NotConfigured
+                .error(format!("the name that RDS has for `{}` is not configured", self.name))
+                .hint("the operator must set `[instances.<name>] db_instance`")
+        })
     }
 }
 
@@ -57,6 +70,11 @@ impl Instances {
                     "[instances.{name}] `dbi_resource_id` is not of the form db-ABC…"
                 ));
             }
+            if instance.db_instance.as_deref().is_some_and(|id| !is_db_instance(id)) {
+                faults.push(format!(
+                    "[instances.{name}] `db_instance` is not a DBInstanceIdentifier"
+                ));
+            }
             if instance.vcpus == Some(0) {
                 faults.push(format!("[instances.{name}] `vcpus` is 0"));
             }
@@ -71,6 +89,7 @@ impl Instances {
                     name,
                     resource_id: settings.dbi_resource_id,
                     vcpus: settings.vcpus,
+                    db_instance: settings.db_instance,
                 },
             )
         });
@@ -101,6 +120,13 @@ fn is_name(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
+/// What goes into the body of a request.
+fn is_db_instance(id: &str) -> bool {
+    (1..=63).contains(&id.len())
+        && id.starts_with(|c: char| c.is_ascii_alphabetic())
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
 fn is_resource_id(id: &str) -> bool {
     id.strip_prefix("db-").is_some_and(|rest| {
         (1..=250).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
@@ -116,6 +142,7 @@ mod tests {
         let settings = InstanceSettings {
             dbi_resource_id: id.to_owned(),
             vcpus: None,
+            db_instance: None,
         };
         Instances::parse(BTreeMap::from([(name.to_owned(), settings)]))
     }

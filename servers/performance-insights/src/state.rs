@@ -9,7 +9,7 @@ use crate::{config::Config, instances::Instances};
 
 pub struct State {
     pub instances: Instances,
-    session: Session,
+    pub session: Session,
     client: OnceCell<Client>,
 }
 

@@ -3,6 +3,7 @@
 mod blocking_tree;
 mod compare_windows;
 mod db_load_summary;
+mod instance_events;
 mod instance_features;
 mod instance_metrics;
 mod top_sql;
@@ -24,6 +25,7 @@ use crate::{
 pub use blocking_tree::BlockingTree;
 pub use compare_windows::CompareWindows;
 pub use db_load_summary::DbLoadSummary;
+pub use instance_events::InstanceEvents;
 pub use instance_features::InstanceFeatures;
 pub use instance_metrics::InstanceMetrics;
 pub use top_sql::TopSql;

@@ -273,6 +273,74 @@ fn counters_come_with_extremes_and_trend_and_only_those_that_are_collected() {
 }
 
 #[test]
+fn metrics_of_cloudwatch_and_events_of_rds_go_by_the_name_that_the_operator_gives() {
+    let standin = StandIn::start("pi_standin.py");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pi.toml");
+    std::fs::write(
+        &file,
+        format!("[instances.orders]\ndbi_resource_id = '{INSTANCE}'\ndb_instance = 'orders-1'"),
+    )
+    .unwrap();
+    let mut client = Mcp::start(server_with(BINARY, &standin, &["--config", file.to_str().unwrap()]));
+    let metrics = client.call("instance_metrics", orders()).unwrap();
+    let of = |name: &str| {
+        let all = metrics["metrics"].as_array().unwrap();
+        all.iter().find(|found| found["metric"] == name).cloned()
+    };
+    let storage = of("AWS/RDS FreeStorageSpace").unwrap_or_else(|| panic!("{metrics:#}"));
+    assert_eq!(
+        (&storage["minimum"], &storage["last_quarter"], &storage["unit"]),
+        (&json!(1e9), &json!(1e9), &json!("Bytes"))
+    );
+    assert_eq!(of("AWS/RDS ReadLatency").unwrap()["maximum"], 0.0121);
+    // An instance that has no such metric, and one that Performance Insights has.
+    assert!(of("AWS/RDS ReplicaLag").is_none() && of("os.cpuUtilization.total").is_some());
+
+    let events = client.call("instance_events", orders()).unwrap();
+    assert_eq!(events["events"][0]["categories"], json!(["failover", "availability"]));
+    assert_eq!(
+        events["events"][0]["message"],
+        "A Multi-AZ failover has started & postgres://[redacted:connection_uri]@b"
+    );
+    assert_eq!(
+        (events["events"].as_array().unwrap().len(), &events["truncated"]),
+        (2, &json!(false))
+    );
+    assert_allowed("pi", &standin);
+
+    // Throttling passes by itself; a missing permission is named, and takes nothing else away.
+    standin.script(json!({"faults": [{"operation": "rds:DescribeEvents", "code": "Throttling", "times": 2}]}));
+    assert!(client.call("instance_events", orders()).is_ok());
+    let message = "User: x is not authorized to perform: rds:DescribeEvents AKIAIOSFODNN7EXAMPLE";
+    standin.script(json!({"faults": [
+        {"operation": "rds:DescribeEvents", "code": "AccessDenied", "status": 403, "message": message},
+        {"operation": "cloudwatch:GetMetricData", "code": "AccessDenied", "status": 403},
+    ]}));
+    let refusal = client.call("instance_events", orders()).unwrap_err();
+    assert_eq!(refusal.code(), "access_denied");
+    assert_eq!(
+        refusal.0["message"],
+        "DescribeEvents was denied: the credentials lack rds:DescribeEvents"
+    );
+    let without = client.call("instance_metrics", orders()).unwrap();
+    assert!(
+        without["degraded"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|found| found["feature"] == "AWS/RDS"),
+        "{without:#}"
+    );
+    assert!(!without["metrics"].as_array().unwrap().is_empty());
+
+    // Without the name nothing is guessed.
+    let refusal = with(&standin).call("instance_events", orders()).unwrap_err();
+    assert_eq!(refusal.code(), "not_configured");
+    assert!(refusal.0["hint"].as_str().unwrap().contains("db_instance"));
+}
+
+#[test]
 fn what_an_instance_cannot_tell_is_left_out_with_the_reason() {
     let standin = StandIn::start("pi_standin.py");
     standin.script(json!({"os_metrics": false, "features": {"SQL_DIGEST_STATISTICS": "ENABLED_PENDING_REBOOT", "LOCKS": "UNSUPPORTED"}}));
@@ -400,6 +468,7 @@ fn without_aws_it_lists_its_tools_and_every_call_says_what_is_missing() {
         "blocking_tree",
         "compare_windows",
         "db_load_summary",
+        "instance_events",
         "instance_features",
         "instance_metrics",
         "top_sql",

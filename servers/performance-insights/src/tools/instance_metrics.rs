@@ -9,14 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_MINUTES, until_cancelled};
-use crate::{
-    api::{self, Series},
-    features::Degraded,
-    instances::Instance,
-    load::two_digits,
-    period::Period,
-    state::State,
-};
+use crate::{api, cloudwatch, features::Degraded, instances::Instance, period::Period, state::State};
 
 /// As many as one request takes.
 const QUERIES_A_REQUEST: usize = 15;
@@ -57,10 +50,11 @@ pub struct Output {
 /// One counter over the time: averages of its periods.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 struct Measured {
-    /// As Performance Insights names it.
+    /// As Performance Insights names it, or CloudWatch, behind `AWS/RDS`.
     metric: String,
     /// What it tells.
     meaning: String,
+    /// Empty where CloudWatch does not say.
     unit: String,
     average: f64,
     minimum: f64,
@@ -109,6 +103,30 @@ const COUNTERS: [(&str, &str); 24] = [
     ("db.WAL.archive_failed_count", "WAL files that could not be archived"),
 ];
 
+/// Metrics of CloudWatch that Performance Insights does not have, with what they tell and their unit.
+const CLOUDWATCH: [(&str, &str, &str); 16] = [
+    ("FreeStorageSpace", "storage free", "Bytes"),
+    (
+        "FreeLocalStorage",
+        "local storage free, for temporary files (Aurora)",
+        "Bytes",
+    ),
+    ("FreeableMemory", "memory that could be had", "Bytes"),
+    ("SwapUsage", "swap in use", "Bytes"),
+    ("CPUUtilization", "CPU in use", "Percent"),
+    ("CPUCreditBalance", "credits left, of a burstable class", "Count"),
+    ("BurstBalance", "I/O credits left, of a burstable volume", "Percent"),
+    ("DatabaseConnections", "connections", "Count"),
+    ("DiskQueueDepth", "requests that wait for the disk", "Count"),
+    ("ReadIOPS", "reads", "Count/Second"),
+    ("WriteIOPS", "writes", "Count/Second"),
+    ("ReadLatency", "time of a read", "Seconds"),
+    ("WriteLatency", "time of a write", "Seconds"),
+    ("ReplicaLag", "how far a replica is behind", "Seconds"),
+    ("AuroraReplicaLag", "how far an Aurora reader is behind", "Milliseconds"),
+    ("TransactionLogsDiskUsage", "WAL on disk", "Bytes"),
+];
+
 #[async_trait]
 impl Tool for InstanceMetrics {
     type State = State;
@@ -118,14 +136,19 @@ impl Tool for InstanceMetrics {
     const TITLE: &'static str = "CPU, memory, connections, transactions";
     const DESCRIPTION: &'static str = "The counters of an instance that tell of an incident: CPU, memory, swap, disk queue, \
         connections against their limit, idle and blocked transactions, commits, deadlocks, temporary files, checkpoints; each \
-        with average, extremes and trend over the time. Only counters that the instance collects. From Performance Insights, \
-        not from CloudWatch: free storage and replica lag are not among them.";
+        with average, extremes and trend over the time. Only counters that the instance collects. With `db_instance` in the operator's \
+        configuration also CloudWatch's: free storage and memory, replica lag, I/O, credits.";
 
     async fn call(state: &State, input: Input, call: &CallContext) -> Result<Output, ToolError> {
         let instance = state.instances.allow(&input.instance)?;
         let window = Window::ending(input.until.as_deref(), input.minutes, MAX_MINUTES, Utc::now())?;
         let client = state.client().await?;
-        let (metrics, degraded) = until_cancelled(call, read(client, instance, window)).await?;
+        let (mut metrics, mut degraded) = until_cancelled(call, read(client, instance, window)).await?;
+        until_cancelled(
+            call,
+            read_cloudwatch(state, instance, window, &mut metrics, &mut degraded),
+        )
+        .await?;
         Ok(Output {
             taken_at: to_rfc3339(Utc::now()),
             instance: instance.name().to_owned(),
@@ -159,7 +182,7 @@ async fn read(
         for (name, meaning) in some {
             let found = series.iter().find(|series| series.metric == format!("{name}.avg"));
             let unit = available.get(*name).map(String::as_str).unwrap_or_default();
-            match found.and_then(|series| measured(series, name, meaning, unit)) {
+            match found.and_then(|series| measured(&series.points, name, meaning, unit)) {
                 Some(measured) => metrics.push(measured),
                 None => degraded.push(Degraded::new(*name, "nothing was collected in this time")),
             }
@@ -168,8 +191,32 @@ async fn read(
     Ok((metrics, degraded))
 }
 
-fn measured(series: &Series, name: &str, meaning: &str, unit: &str) -> Option<Measured> {
-    let points = series.points.as_slice();
+/// What CloudWatch has beside; what it cannot tell does not take away what is known already.
+async fn read_cloudwatch(
+    state: &State,
+    instance: &Instance,
+    window: Window,
+    metrics: &mut Vec<Measured>,
+    degraded: &mut Vec<Degraded>,
+) -> Result<(), ToolError> {
+    let names: Vec<&str> = CLOUDWATCH.iter().map(|(name, _, _)| *name).collect();
+    let read = async { cloudwatch::averages(&state.session, instance.db_instance()?, window, &names).await };
+    let found = match read.await {
+        Ok(found) => found,
+        Err(error) => {
+            degraded.push(Degraded::new("AWS/RDS", error.message));
+            return Ok(());
+        }
+    };
+    for (name, meaning, unit) in CLOUDWATCH {
+        let points = found.get(name).map(Vec::as_slice).unwrap_or_default();
+        // Each engine and class has its own; those that it does not have are simply not there.
+        metrics.extend(measured(points, &format!("AWS/RDS {name}"), meaning, unit));
+    }
+    Ok(())
+}
+
+fn measured(points: &[(DateTime<Utc>, f64)], name: &str, meaning: &str, unit: &str) -> Option<Measured> {
     let by_value = |a: &&(DateTime<Utc>, f64), b: &&(DateTime<Utc>, f64)| a.1.total_cmp(&b.1);
     let (_, minimum) = points.iter().min_by(by_value)?;
     let (maximum_at, maximum) = points.iter().max_by(by_value)?;
@@ -178,13 +225,18 @@ fn measured(series: &Series, name: &str, meaning: &str, unit: &str) -> Option<Me
         metric: name.to_owned(),
         meaning: meaning.to_owned(),
         unit: Scrubber::default().line(unit, 40),
-        average: two_digits(mean(points)),
-        minimum: two_digits(*minimum),
-        maximum: two_digits(*maximum),
+        average: four_digits(mean(points)),
+        minimum: four_digits(*minimum),
+        maximum: four_digits(*maximum),
         maximum_at: to_rfc3339(*maximum_at),
-        first_quarter: two_digits(mean(points.get(..quarter)?)),
-        last_quarter: two_digits(mean(points.get(points.len() - quarter..)?)),
+        first_quarter: four_digits(mean(points.get(..quarter)?)),
+        last_quarter: four_digits(mean(points.get(points.len() - quarter..)?)),
     })
+}
+
+/// Latencies are fractions of a second.
+fn four_digits(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }
 
 fn mean(points: &[(DateTime<Utc>, f64)]) -> f64 {
