@@ -81,7 +81,8 @@ class Logs(StandIn):
         if event is None:
             raise Refused("ResourceNotFoundException", "The specified log record does not exist")
         record = {"@message": event["text"], "@timestamp": str(event["at_ms"]), "@logStream": event["stream"], "@log": f"123456789012:{event['group']}"}
-        return {"logRecord": record}
+        record.update(self.script.get("record", {}))
+        return {"logRecord": {name: value for name, value in record.items() if value}}
 
     def query(self, query_id):
         if query_id not in self.queries:

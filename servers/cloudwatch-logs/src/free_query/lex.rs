@@ -94,6 +94,12 @@ pub fn lex<'a>(text: &'a str, dialect: &Dialect) -> Result<Vec<Lexeme<'a>>, Tool
     if kit::text::clean(&text.replace("\r\n", "\n"), usize::MAX) != text.replace("\r\n", "\n") {
         return Err(refuse("the query holds control or invisible characters"));
     }
+    // A column of that name would be taken for AWS's pointer to a record, and log_record would follow it.
+    if text.to_ascii_lowercase().contains("@ptr") {
+        return Err(refuse(
+            "the query names `@ptr`; rows that have one get a `record` by themselves",
+        ));
+    }
     if text.to_ascii_lowercase().contains("arn:") {
         return Err(refuse(
             "the query holds an ARN; log groups are named by their exact names in `log_groups`",

@@ -97,6 +97,9 @@ fn check_select(lexemes: &[Lexeme<'_>]) -> Result<usize, ToolError> {
             Token::Word(word) if word.eq_ignore_ascii_case("from") && from.is_none() && depth == 0 => {
                 from = Some(position + 2);
             }
+            Token::Word(word) if depth > 0 && word.eq_ignore_ascii_case("join") => {
+                return Err(refuse_at(lexeme.at, "a join inside parentheses"));
+            }
             Token::Word(word) => {
                 piped::check_word(word, lexeme.at)?;
                 // Behind a point it is the name of a column.

@@ -244,6 +244,8 @@ fn no_text_escapes_the_allow_list_or_the_budget() {
         ("| fields @message", "is empty"),
         ("", "at least 1"),
         ("# only a comment", "is empty"),
+        ("fields 'CmEKJgoiMTIz' as @ptr", "names `@ptr`"),
+        ("parse @message /(?<x>.*)/ | fields x as `@PTR`", "names `@ptr`"),
         (
             "filter @log = 'arn:aws:logs:eu-central-1:999999999999:log-group:/aws/x'",
             "holds an ARN",
@@ -330,6 +332,11 @@ fn no_text_escapes_the_allow_list_or_the_budget() {
         ("SELECT explode(x) FROM `G`", "the function `explode`"),
         ("SELECT unmask(`@message`) FROM `G`", "`unmask` lays open"),
         ("SELECT 1", "names no log group"),
+        ("SELECT 'CmEKJgoiMTIz' AS `@ptr` FROM `G`", "names `@ptr`"),
+        (
+            "SELECT * FROM `G` a JOIN `G` b ON (a.x = b.x JOIN `/aws/lambda/payroll` c)",
+            "inside parentheses",
+        ),
         ("SHOW TABLES", "begins with SELECT"),
         ("SELECT * FROM `G` LIMIT 100000", "`100000` rows"),
         ("SELECT * FROM `G` LIMIT 5 OFFSET 100000", "`OFFSET`"),

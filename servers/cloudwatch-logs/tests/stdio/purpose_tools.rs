@@ -393,6 +393,16 @@ fn only_a_record_that_was_shown_can_be_asked_for() {
             .iter()
             .all(|(_, request)| request.get("unmask").is_none())
     );
+    // A pointer that leads elsewhere shows nothing.
+    for (log, expected) in [
+        ("123456789012:/aws/lambda/payroll", "outside_allow_list"),
+        ("", "unexpected_answer"),
+    ] {
+        standin.script(json!({"record": {"@log": log}}));
+        let refusal = client.call("log_record", json!({"record": record})).unwrap_err();
+        assert_eq!(refusal.code(), expected);
+        assert!(!refusal.0.to_string().contains("pg_sleep"), "{refusal:?}");
+    }
     // Another process has not shown it.
     assert_eq!(
         code(with(&standin).call("log_record", json!({"record": record}))),
