@@ -80,7 +80,7 @@ fn message(line: &str, taken: &mut u64) -> String {
 /// Where a statement begins; it ends with the line.
 static STATEMENT: LazyLock<Pattern> = LazyLock::new(|| {
     Pattern::new(
-        r"(?:(?:statement|STATEMENT|QUERY|Query Text|execute [^:]{0,64}|parse [^:]{0,64}|bind [^:]{0,64}|Process [0-9]{1,10}|plan):\s|AUDIT: (?:[^,]*,){7})",
+        r"(?:(?:statement|STATEMENT|QUERY|Query Text|prepare|remote SQL command|execute [^:]{0,64}|parse [^:]{0,64}|bind [^:]{0,64}|Process [0-9]{1,10}|plan):\s|AUDIT: (?:[^,]*,){7})",
     )
 });
 
@@ -95,7 +95,10 @@ static MESSAGES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         r#"(?s)(?<before>(?:invalid input|malformed|invalid value|out of range|invalid byte sequence)[^"]{0,120}: ")(?<value>.*)(?<after>"|$)"#,
         r#"(?<before>\bvalue ")(?<value>[^"]*)(?<after>"|$)"#,
-        r"(?s)(?<before>Failing row contains \()(?<value>.*)(?<after>\)|$)",
+        r#"(?s)(?<before>\bat or near ")(?<value>.*)(?<after>"|$)"#,
+        r#"(?<before>(?:\bToken|\bbut found) ")(?<value>[^"]*)(?<after>"|$)"#,
+        r"(?s)(?<before>\bJSON data, line [0-9]{1,9}: )(?<value>.*)(?<after>$)",
+        r"(?s)(?<before>\b[Ff]ailing row contains )(?<value>\(.*)(?<after>$)",
         r"(?<before>(?:^|[\s=(,:]))(?<value>'(?:[^']|'')*(?:'|$))",
     ]
     .iter()
@@ -272,6 +275,15 @@ mod tests {
             "x:[7]:DETAIL:  Failing row contains (1, hunter2, null).",
             "x:[7]:LOG:  duration: 5 ms  plan:\n\tQuery Text: select 1\n\tSeq Scan on t\n\t  Filter: (pin = 'hunter2'::text)",
             "x:[7]:ERROR:  syntax error at or near 'hunter2'",
+            "x:[7]:ERROR:  unterminated quoted string at or near \"'hunter2 and more\"",
+            "x:[7]:ERROR:  syntax error at or near \"hunter2\" at character 15",
+            "x:[7]:DETAIL:  Token \"hunter2\" is invalid.",
+            "x:[7]:DETAIL:  Expected JSON value, but found \"hunter2\".",
+            "x:[7]:CONTEXT:  JSON data, line 1: {\"pin\": \"hunter2\", ...",
+            "x:[7]:CONTEXT:  remote SQL command: update t set a = 'hunter2' where id = 4711",
+            "x:[7]:DETAIL:  prepare: PREPARE p AS select * from t where a = 'hunter2' and id = 4711",
+            "x:[7]:DETAIL:  Partition key of the failing row contains (name, id) = (hunter2, 4711).",
+            "x:[7]:ERROR:  invalid input value for enum mood: \"hunter2\"",
         ] {
             let mut taken = 0;
             let out = line_without_literals(line, &mut taken);
@@ -295,6 +307,6 @@ mod tests {
     #[test]
     fn every_pattern_is_a_regular_expression() {
         assert!(STATEMENT.0.is_some() && QUOTING.0.is_some());
-        assert_eq!(MESSAGES.len(), 4);
+        assert_eq!(MESSAGES.len(), 7);
     }
 }

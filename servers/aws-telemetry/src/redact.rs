@@ -97,7 +97,15 @@ const PATTERNS: &[(&str, &str)] = &[
     ),
     (
         "key_value",
-        r"(?<before>\bKey \([^)]*\)=\()(?<secret>.*?)(?<after>\) (?:already exists|is not present|is still referenced|conflicts)|$)",
+        r"(?<before>\b[Kk]ey \([^)]*\)=\()(?<secret>.*?)(?<after>\) (?:already exists|is not present|is still referenced|conflicts)|$)",
+    ),
+    (
+        "iban",
+        r"\b[A-Z]{2}[0-9]{2}(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{4}){3,7}(?: [A-Z0-9]{1,4})?)\b",
+    ),
+    (
+        "card_number",
+        r"\b(?:[3-6][0-9]{3}(?:[ -][0-9]{4}){3}|4[0-9]{15}|5[1-5][0-9]{14}|3[47][0-9]{13}|6(?:011|5[0-9]{2})[0-9]{12})\b",
     ),
     (
         "email",
@@ -180,6 +188,18 @@ mod tests {
                 "DETAIL:  parameters: $1 = [redacted:parameter], $2 = [redacted:parameter]",
             ),
             (
+                "DETAIL:  Key (d)=([1,2)) conflicts with existing key (d)=([1,9)).",
+                "DETAIL:  Key (d)=([redacted:key_value]) conflicts with existing key (d)=([redacted:key_value]",
+            ),
+            (
+                "paid from DE89370400440532013000 and DE89 3704 0044 0532 0130 00 today",
+                "paid from [redacted:iban] and [redacted:iban] today",
+            ),
+            (
+                "card 4111111111111111 or 4111-1111-1111-1111 declined",
+                "card [redacted:card_number] or [redacted:card_number] declined",
+            ),
+            (
                 "mail to jane.doe+x@mail.example.com now",
                 "mail to [redacted:email] now",
             ),
@@ -194,6 +214,7 @@ mod tests {
             "2026-11-22 06:40:25 UTC:127.0.0.1(59836):postgres@orders:[30715]:LOG:  duration: 919.422 ms",
             "FATAL:  password authentication failed for user \"app\"",
             "process 30738 still waiting for ShareLock on transaction 733 after 303.033 ms",
+            "checkpoint of system 7123456789012345678 wrote 4398046511104 bytes up to 3/4111B2C8",
             "see https://www.postgresql.org/docs/15/index.html",
         ] {
             assert_eq!(redacted(text), (text.to_owned(), Secrets::new()));
