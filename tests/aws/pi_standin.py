@@ -138,6 +138,8 @@ class PerformanceInsights(StandIn):
         if group != "db.wait_event" and not self.script.get("advanced", True):
             raise Refused("InvalidArgumentException", f"{group} is not a known dimension group for this instance")
         split = request.get("PartitionBy", {}).get("Group")
+        if split and group == "db.blocking_session" and not self.script.get("split_blockers", True):
+            raise Refused("InvalidArgumentException", "this group cannot be partitioned by db.sql_tokenized")
         parts = {
             "db.sql_tokenized": DIGESTS,
             "db.user": [{"db.user.id": "1", "db.user.name": "app"}, {"db.user.id": "2", "db.user.name": "etl"}],

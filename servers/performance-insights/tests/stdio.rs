@@ -221,14 +221,20 @@ fn blockers_are_named_or_it_is_said_why_not() {
         json!({"kind": "transactionid", "object": "733", "blocked_aas": 4.8})
     );
     assert_eq!((&tree["degraded"], &tree["truncated"]), (&json!([]), &json!(false)));
+    standin.script(json!({"split_blockers": false}));
+    let whole = client.call("blocking_tree", orders()).unwrap();
+    assert_eq!(
+        (&whole["blockers"][0]["blocked_aas"], &whole["blockers"][0]["waiting"]),
+        (&json!(4.5), &json!([]))
+    );
+    assert_eq!(whole["degraded"][0]["feature"], "db.sql_tokenized");
     standin.script(json!({"advanced": false}));
     let without = client.call("blocking_tree", orders()).unwrap();
     assert_eq!((&without["blockers"], &without["objects"]), (&json!([]), &json!([])));
+    let reasons = without["degraded"].to_string();
     assert!(
-        without["degraded"][0]["reason"]
-            .as_str()
-            .unwrap()
-            .contains("Advanced mode")
+        reasons.contains("Advanced mode") && reasons.contains("db.blocking_session"),
+        "{reasons}"
     );
     // A missing permission is no missing feature.
     standin.script(json!({"faults": [{"operation": "DescribeDimensionKeys", "code": "NotAuthorizedException"}]}));

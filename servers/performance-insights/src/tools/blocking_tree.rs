@@ -138,7 +138,7 @@ impl Tool for BlockingTree {
     }
 }
 
-/// Reads one dimension; an instance that does not know it refuses the request.
+/// Reads one dimension; an instance that does not know it, or cannot split it, refuses the request.
 async fn read(
     client: &Client,
     instance: &Instance,
@@ -147,12 +147,21 @@ async fn read(
     limit: i32,
     degraded: &mut Vec<Degraded>,
 ) -> Result<Option<DescribeDimensionKeysOutput>, ToolError> {
-    let split = (group == SESSIONS)
-        .then(|| api::group("db.sql_tokenized", 5))
-        .transpose()?;
-    match api::load_by(client, instance, window, api::group(group, limit)?, split).await {
+    let unknown = |error: &ToolError| error.code == Refusal::InvalidRequest.code();
+    if group == SESSIONS {
+        let split = Some(api::group("db.sql_tokenized", 5)?);
+        match api::load_by(client, instance, window, api::group(group, limit)?, split).await {
+            Ok(found) => return Ok(Some(found)),
+            Err(error) if unknown(&error) => {
+                let why = format!("the statements that wait are not told: {}", error.message);
+                degraded.push(Degraded::new("db.sql_tokenized", why));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match api::load_by(client, instance, window, api::group(group, limit)?, None).await {
         Ok(found) => Ok(Some(found)),
-        Err(error) if error.code == Refusal::InvalidRequest.code() => {
+        Err(error) if unknown(&error) => {
             let why = format!(
                 "the instance does not tell who blocks (Advanced mode of Database Insights does): {}",
                 error.message
