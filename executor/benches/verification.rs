@@ -19,6 +19,7 @@ use runbooks::{Catalog, Digest, DraftValue, Evidence, Plan, PlanContext, PlanDra
 use serde_json::json;
 
 #[path = "../tests/executor/people.rs"]
+#[expect(dead_code, reason = "shared with the tests, which use more of it")]
 mod people;
 
 const ROUNDS: usize = 2000;
@@ -37,6 +38,7 @@ fn main() {
         hardware: 0,
         ssh: 0,
         attested: false,
+        grants: false,
     };
     let verify = || {
         let order = Order::verify(&envelope, &gate_key).unwrap();
@@ -59,6 +61,7 @@ fn main() {
             approvers: &approvers,
             gate_key: gate.public_key(),
             action: order.action,
+            grant: approval::GrantBook::default(),
         };
         let token = Token::parse(&order.token).unwrap();
         assert_eq!(

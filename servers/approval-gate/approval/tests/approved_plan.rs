@@ -2,11 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
 use approval::{
-    APPROVERS_NAMESPACE, Action, ApprovedPlan, Approvers, ApproversDocument, Bound, Decision, Expectations, Floor,
-    GRANT_NAMESPACE, GateKey, Grant, GrantBook, GrantTerms, Key, Method, Person, Refusal, STATEMENT_NAMESPACE,
-    Statement, Token, verify, verify_signature,
+    APPROVERS_NAMESPACE, Action, ApprovedPlan, Approvers, ApproversDocument, Decision, Expectations, Floor, GateKey,
+    GrantBook, Key, Method, Person, Refusal, STATEMENT_NAMESPACE, Statement, Token, verify, verify_signature,
 };
-use policies::{PermittedPlan, Policy, PolicyContext, WindowEntry};
+use policies::{PermittedPlan, Policy, PolicyContext};
 use runbooks::{Catalog, DraftValue, Evidence, Plan, PlanContext, PlanDraft, Target, Timestamp};
 use serde_json::json;
 
@@ -197,6 +196,9 @@ fn with_the_guard_off_nobody_need_sign() {
 
 #[test]
 fn the_hours_of_a_grant_are_asked_for_at_every_step() {
+    use approval::{Bound, GRANT_NAMESPACE, Grant, GrantTerms};
+    use policies::WindowEntry;
+
     let alice = Alice::listed();
     let plan = permitted(NONCE);
     let document = plan.plan().document();
