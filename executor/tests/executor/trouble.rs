@@ -115,7 +115,7 @@ async fn a_network_that_stays_away_leaves_the_rest_for_later() {
     let ran = ended(child.wait_with_output().unwrap());
     assert_eq!(
         (ran.result.as_str(), ran.code),
-        ("connection_lost", Some(6)),
+        ("target_unreachable", Some(6)),
         "{}",
         ran.stderr
     );
