@@ -5,6 +5,8 @@
 //! its statement lives on; the gate is honest, or lies about everything that it can sign.
 #![expect(clippy::indexing_slicing, reason = "a step is always one of those there are")]
 
+mod grant_model;
+
 use std::collections::BTreeSet;
 
 use stateright::{Checker, Model, Property};

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::gate::Gate;
 use crate::refusal::Refusal;
-use crate::store::Store;
+use crate::request::{Request, RequestEvent, Signed};
+use crate::store::{Rows, Store};
 
 /// Where the list lives, and who must have signed it.
 #[derive(Debug, Clone)]
@@ -111,7 +112,57 @@ impl Gate {
         let approvers = self.approver_file.accept(text, &self.store)?;
         let version = approvers.version();
         *listed = Arc::new(approvers);
+        drop(listed);
+        self.strike()?;
         Ok(version)
+    }
+
+    /// Takes back what people approved with keys that are not theirs any more by the list in force, where nothing was ordered
+    /// yet: no executor would take it, and others may sign instead.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written.
+    pub fn strike(&self) -> Result<(), Refusal> {
+        let approvers = self.approvers();
+        let own = self.key.public_key().fingerprint();
+        let gone = |signed: &Signed| {
+            let is_theirs = if signed.method.is_attested() {
+                signed.key_id == own && approvers.person(&signed.approver).is_some()
+            } else {
+                let owner = approvers.person_of_key(&signed.key_id);
+                owner.is_some_and(|person| person.id == signed.approver && !person.agent)
+            };
+            !is_theirs
+        };
+        let gone_of = |request: &Request| -> Vec<String> {
+            let gone = request.approvals.iter().filter(|signed| gone(signed));
+            gone.map(|signed| signed.approver.clone()).collect()
+        };
+        let open = |rows: &Rows<'_>| -> Result<Vec<Request>, Refusal> {
+            let mut open = rows.requests(Some("pending"), u32::MAX)?;
+            open.extend(rows.requests(Some("approved"), u32::MAX)?);
+            Ok(open)
+        };
+        if self
+            .store
+            .view(|rows| open(rows))?
+            .iter()
+            .all(|request| gone_of(request).is_empty())
+        {
+            return Ok(());
+        }
+        self.store.change(|change| {
+            for request in open(change)? {
+                let approvers = gone_of(&request);
+                if !approvers.is_empty() {
+                    let at = self.now();
+                    change.request_event(Some(request), RequestEvent::Struck { approvers, at })?;
+                }
+            }
+            Ok(())
+        })?;
+        self.windows.notify_waiters();
+        Ok(())
     }
 }
 

@@ -122,6 +122,14 @@ pub const OUTCOMES: &[&str] = &[
 ];
 
 impl Execution {
+    /// Whether nothing of it is left to stop.
+    pub fn is_over(&self) -> bool {
+        match self.progress {
+            Progress::Queued | Progress::Claimed { .. } => false,
+            Progress::Done { .. } | Progress::Lapsed | Progress::Withdrawn => true,
+        }
+    }
+
     /// The only place an execution changes state.
     ///
     /// # Errors

@@ -76,6 +76,21 @@ impl Refusal {
         json!({"code": self.code, "message": self.message, "denials": denials})
     }
 
+    /// What somebody is told who may be anybody: what went wrong inside is for the log.
+    #[must_use]
+    pub fn told(self) -> Self {
+        let is_inside = self.code == "internal" || self.code == "journal_database";
+        if !is_inside {
+            return self;
+        }
+        tracing::error!(code = self.code, error = self.message, "an answer failed");
+        Self {
+            message: "the gate could not do this; its log says why".to_owned(),
+            data: None,
+            ..self
+        }
+    }
+
     /// The object that every caller gets.
     pub fn to_value(&self) -> Value {
         ToolError::from(self.clone()).to_value()

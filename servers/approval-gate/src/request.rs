@@ -132,6 +132,13 @@ pub enum RequestEvent {
     Granted(Granted),
     /// That grant does not cover it any more, before anything was ordered: people are asked after all.
     GrantEnded(Timestamp),
+    /// Keys that had approved it are not listed any more: their signatures are worth nothing, and others may sign instead.
+    Struck {
+        /// Whose.
+        approvers: Vec<String>,
+        /// When.
+        at: Timestamp,
+    },
     /// A listed person signed.
     Approved(Signed),
     /// A listed person signed that this must not be.
@@ -242,6 +249,14 @@ impl Request {
                 granted = Some(by);
                 Status::Approved
             }
+            (Status::Pending | Status::Approved, RequestEvent::Struck { approvers: gone, .. }) if granted.is_none() => {
+                approvals.retain(|signed| !gone.contains(&signed.approver));
+                if is_quorum(&approvals, &terms) {
+                    Status::Approved
+                } else {
+                    Status::Pending
+                }
+            }
             (Status::Approved, RequestEvent::GrantEnded(_)) if granted.is_some() => {
                 granted = None;
                 Status::Pending
@@ -294,6 +309,11 @@ impl Request {
         self.approvals.len().max(ahead)
     }
 
+    /// Whether a no can still stop something.
+    pub fn can_be_rejected(&self) -> bool {
+        matches!(self.status, Status::Pending | Status::Approved | Status::Used { .. })
+    }
+
     /// The execution that was ordered, if one was.
     pub fn execution(&self) -> Option<&str> {
         match &self.status {
@@ -331,6 +351,7 @@ impl RequestEvent {
             Self::Opened(_) => "request_opened",
             Self::Granted(_) => "request_granted",
             Self::GrantEnded(_) => "request_grant_ended",
+            Self::Struck { .. } => "request_struck",
             Self::Approved(_) => "request_approved",
             Self::Rejected(_) => "request_rejected",
             Self::Expired(_) => "request_expired",

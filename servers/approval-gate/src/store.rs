@@ -529,6 +529,7 @@ const REQUEST_KINDS: &[&str] = &[
     "request_used",
     "request_granted",
     "request_grant_ended",
+    "request_struck",
 ];
 const GRANT_KINDS: &[&str] = &["grant_proposed", "grant_signed", "grant_revoked"];
 const ORDER_KINDS: &[&str] = &[

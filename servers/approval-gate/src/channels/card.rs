@@ -28,6 +28,8 @@ pub struct Card {
     pub url: String,
     /// Whether it still waits for people.
     pub is_pending: bool,
+    /// Whether a no can still stop something.
+    pub may_reject: bool,
     /// What became of it so far, line by line.
     pub story: Vec<String>,
     /// Until when people may approve.
@@ -76,6 +78,7 @@ impl Card {
             hex: terms.plan_digest.hex(),
             url: format!("{}/requests/{}", gate.base_url(), terms.id),
             is_pending: request.status == Status::Pending,
+            may_reject: request.can_be_rejected() && !execution.is_some_and(Execution::is_over),
             story: story(request, execution),
             approve_by: terms.approve_by,
             counting: counting.collect(),

@@ -89,6 +89,7 @@ async fn bring_up_to_date(gate: &Gate, channel: &dyn Channel, id: &str) -> Resul
         let Some((sight, step)) = local(|| gate.store.view(|rows| look(gate, rows, channel.name(), id)))? else {
             return Ok(None);
         };
+        let mut given_up = false;
         let posts = match step {
             Step::Wait(due) => return Ok(due),
             Step::Forget => Vec::new(),
@@ -101,13 +102,15 @@ async fn bring_up_to_date(gate: &Gate, channel: &dyn Channel, id: &str) -> Resul
                     Ok(posts) => posts,
                     Err(Undelivered::Never(why)) => {
                         tracing::error!(channel = channel.name(), request = id, why, "a notice was given up");
+                        given_up = true;
                         Vec::new()
                     }
                     Err(later) => return Err(later),
                 }
             }
         };
-        local(|| keep(gate, channel.name(), id, step, &sight, posts))?;
+        let kind = if given_up { "notice_given_up" } else { "notice_sent" };
+        local(|| keep(gate, (channel.name(), kind), id, step, &sight, posts))?;
     }
 }
 
@@ -133,7 +136,14 @@ fn look(gate: &Gate, rows: &Rows<'_>, channel: &str, id: &str) -> Result<Option<
     Ok(Some((sight, step)))
 }
 
-fn keep(gate: &Gate, channel: &str, id: &str, step: Step, sight: &Sight, posts: Vec<Post>) -> Result<(), Refusal> {
+fn keep(
+    gate: &Gate,
+    (channel, kind): (&str, &str),
+    id: &str,
+    step: Step,
+    sight: &Sight,
+    posts: Vec<Post>,
+) -> Result<(), Refusal> {
     let mut notice = sight.notice.clone();
     let shown = face(&sight.request, sight.execution.as_ref());
     let told = match step {
@@ -156,7 +166,7 @@ fn keep(gate: &Gate, channel: &str, id: &str, step: Step, sight: &Sight, posts: 
     let data = json!({"channel": channel, "told": told, "posts": posts});
     notice.posts.extend(posts);
     gate.store.change(|change| {
-        change.note("notice_sent", id, data)?;
+        change.note(kind, id, data)?;
         change.set_mark(&mark(channel, id), &notice)
     })
 }

@@ -40,6 +40,10 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
         Ok(gate) => Arc::new(gate),
         Err(error) => return refuse(&error),
     };
+    // The list may have been changed while the gate was down.
+    if let Err(refusal) = gate.strike() {
+        return refuse(&anyhow::anyhow!("{refusal} ({})", refusal.code));
+    }
     if args.http.is_none() {
         eprintln!(
             "approval-gate: on stdio there are no pages and no orders to claim; people and executors need --http"

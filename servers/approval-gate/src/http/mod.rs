@@ -34,7 +34,7 @@ fn blocking<T>(work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> 
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (status_of(self.code), Json(self.to_value())).into_response()
+        (status_of(self.code), Json(self.told().to_value())).into_response()
     }
 }
 

@@ -64,6 +64,7 @@ impl IntoResponse for Page {
         match self.drawn {
             Ok(page) => guarded("text/html; charset=utf-8", StatusCode::OK, page),
             Err(refusal) => {
+                let refusal = refusal.told();
                 let page = problem_page(&self.reader, refusal.code, &refusal.message, refusal.hint.as_deref());
                 guarded("text/html; charset=utf-8", super::status_of(refusal.code), page)
             }

@@ -254,6 +254,28 @@ async fn an_approver_who_was_taken_off_after_signing_does_not_count() {
     gate.post("/v1/approvers", world.approvers(2, &["ben"])).await;
     assert_eq!(gate.execute(text(&plan), Some(&token)).await["code"], "unknown_key");
     assert!(gate.claim().await.is_none());
+    // Somebody else may sign in her place, and after a restart with another list too.
+    let asked = gate.execute(text(&plan), None).await;
+    assert_eq!(
+        (&asked["status"], &asked["approvals"]["have"]),
+        (&json!("pending"), &json!(0)),
+        "{asked}"
+    );
+    let request = asked["request_id"].as_str().unwrap();
+    assert_eq!(
+        gate.decide(&world, request, "ben", "approve").await["status"],
+        "approved"
+    );
+    gate.kill().await;
+    world.write_approvers(3, &["ana"]);
+    let gate = world.start().await;
+    assert_eq!(gate.execute(text(&plan), None).await["status"], "pending");
+    assert_eq!(
+        gate.decide(&world, request, "ana", "approve").await["status"],
+        "approved"
+    );
+    let token = gate.execute(text(&plan), None).await["approval_token"].clone();
+    assert_eq!(gate.execute(text(&plan), token.as_str()).await["status"], "queued");
 }
 
 #[tokio::test(flavor = "multi_thread")]

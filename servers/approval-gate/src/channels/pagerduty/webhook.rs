@@ -112,7 +112,7 @@ pub fn take(gate: &Gate, pagerduty: &Arc<PagerDuty>, signed: &Signed<'_>) -> Res
 }
 
 fn hear(gate: &Gate, event: &Event, said: &Said, is_trimmed: bool) -> Result<Decided, Refusal> {
-    let checked = check(gate, event, is_trimmed).and_then(|user| Ok((user, said.subject()?)));
+    let checked = check(gate, event, said, is_trimmed).and_then(|user| Ok((user, said.subject()?)));
     match checked {
         Ok((user, (request, digest))) => {
             let word = Word {
@@ -182,7 +182,7 @@ impl Said {
 }
 
 /// Who wrote it, once it is sure that it was a person, just now, for the first time.
-fn check(gate: &Gate, event: &Event, is_trimmed: bool) -> Result<String, Refusal> {
+fn check(gate: &Gate, event: &Event, said: &Said, is_trimmed: bool) -> Result<String, Refusal> {
     let now = gate.now();
     if now.since(Timestamp::from(event.occurred_at)).abs() > WINDOW_S {
         return Err(refused(
@@ -190,7 +190,11 @@ fn check(gate: &Gate, event: &Event, is_trimmed: bool) -> Result<String, Refusal
             "this happened too long ago, or by another clock",
         ));
     }
-    remember(gate, &event.id, now)?;
+    match remember(gate, &event.id, now) {
+        // Taken before, and perhaps lost in a crash right then: a no that has not stopped anything yet is heard again.
+        Err(refusal) if refusal.code == "channel_replayed" && can_stop(gate, said)? => {}
+        remembered => remembered?,
+    }
     if is_trimmed {
         return Err(refused("malformed_note", "this note was cut"));
     }
@@ -201,6 +205,14 @@ fn check(gate: &Gate, event: &Event, is_trimmed: bool) -> Result<String, Refusal
         .filter(|agent| agent.kind == "user_reference" && !agent.id.is_empty());
     let agent = agent.ok_or_else(|| refused("channel_bot", "only people decide"))?;
     Ok(agent.id.clone())
+}
+
+fn can_stop(gate: &Gate, said: &Said) -> Result<bool, Refusal> {
+    let (Decision::Reject, Ok((request, _))) = (said.decision, said.subject()) else {
+        return Ok(false);
+    };
+    let request = gate.store.view(|rows| rows.request(&request))?;
+    Ok(request.is_some_and(|request| request.can_be_rejected()))
 }
 
 /// The signature holds no time, so what was taken is kept for as long as it could be sent again.

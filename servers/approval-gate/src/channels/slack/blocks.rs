@@ -126,10 +126,15 @@ fn buttons(card: &Card, may_approve: bool) -> Vec<Value> {
     };
     let mut buttons =
         vec![json!({"type": "button", "action_id": OPEN, "text": text("Open the plan"), "url": card.url})];
-    if card.is_pending {
+    if card.may_reject {
+        let (label, what) = if card.is_pending {
+            ("Reject", "This ends the request for everyone.")
+        } else {
+            ("Stop", "This takes the approval back: no further step starts.")
+        };
         buttons.push(json!({
-            "type": "button", "action_id": REJECT, "text": text("Reject"), "value": value, "style": "danger",
-            "confirm": confirm("Reject", "This ends the request for everyone.", "danger"),
+            "type": "button", "action_id": REJECT, "text": text(label), "value": value, "style": "danger",
+            "confirm": confirm(label, what, "danger"),
         }));
     }
     if may_approve {
