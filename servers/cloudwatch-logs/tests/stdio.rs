@@ -580,13 +580,15 @@ fn without_an_estimate_nothing_runs_unless_the_operator_allows_it() {
 fn each_of_the_seven_statuses_has_its_answer() {
     let standin = StandIn::start("logs_standin.py");
     standin.script(incident());
-    let (_folder, mut client) = configured(&standin, "[limits]\nquery_deadline_s = 2");
-    let mut ask = |statuses: Value| {
+    let (_patient_folder, mut patient) = configured(&standin, "");
+    let (_hasty_folder, mut hasty) = configured(&standin, "[limits]\nquery_deadline_s = 2");
+    let ask_by = |client: &mut Mcp, statuses: Value| {
         standin.script(json!({"statuses": statuses, "partial": 1}));
         let stops = standin.count("StopQuery");
         let answer = client.call("postgres_error_summary", orders());
         (answer, standin.count("StopQuery") - stops)
     };
+    let mut ask = |statuses: Value| ask_by(&mut patient, statuses);
     let (complete, stops) = ask(json!(["Scheduled", "Unknown", "Running", "Complete"]));
     assert_eq!((&complete.unwrap()["stopped"], stops), (&json!(false), 0));
     let (failed, stops) = ask(json!(["Running", "Failed"]));
@@ -606,7 +608,7 @@ fn each_of_the_seven_statuses_has_its_answer() {
     }
     // Never over: at our deadline it is stopped, and what it had found is kept.
     for last in ["Running", "Scheduled", "Unknown"] {
-        let (answer, stops) = ask(json!(["Scheduled", last]));
+        let (answer, stops) = ask_by(&mut hasty, json!(["Scheduled", last]));
         let answer = answer.unwrap();
         assert_eq!(
             (&answer["stopped"], &answer["stop_reason"], stops),

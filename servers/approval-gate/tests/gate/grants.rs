@@ -319,6 +319,6 @@ async fn a_grant_that_ends_leaves_people_to_decide_and_withdraws_what_nobody_too
         // Taken already: the standing says so before each step.
         assert_eq!(status, "claimed");
     } else {
-        assert_eq!(status, "withdrawn");
+        assert_eq!(status, "lapsed");
     }
 }

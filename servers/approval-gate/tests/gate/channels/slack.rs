@@ -89,7 +89,9 @@ async fn an_execution_is_followed_to_its_end() {
         vendors.wait("/api/chat.update", says).await
     };
     let approved = corrected("Approved by ana (ssh) at ").await;
-    assert!(button(&approved, "reject").is_none());
+    // Nobody is asked to approve any more; what was approved can still be stopped.
+    assert_eq!(button(&approved, "reject").unwrap()["text"]["text"], "Stop");
+    assert!(button(&approved, "approve").is_none());
     let execution = gate.execute(text(&plan), Some(&token)).await["execution_id"]
         .as_str()
         .unwrap()
@@ -97,7 +99,25 @@ async fn an_execution_is_followed_to_its_end() {
     corrected(&format!("Execution {execution}: queued")).await;
     gate.claim().await.unwrap();
     gate.report(&execution, "done").await;
-    corrected(&format!("Execution {execution}: done")).await;
+    let over = corrected(&format!("Execution {execution}: done")).await;
+    assert!(button(&over, "reject").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_approved_is_stopped_by_a_click_before_it_runs() {
+    let (world, vendors) = (World::new(), StandIn::start().await);
+    configure(&world, &vendors, "", "");
+    let gate = world.start().await;
+    let plan = plan();
+    let request = ask(&gate, &plan).await;
+    let (_, ts) = vendors.posted(&request).await;
+    let (_, token) = gate.approved(&world, &plan).await;
+    assert_eq!(gate.execute(text(&plan), Some(&token)).await["status"], "queued");
+    let says = |body: &Value| body["ts"] == ts && body["blocks"].to_string().contains("queued");
+    let shown = vendors.wait("/api/chat.update", says).await;
+    press(&gate, &vendors.click("ben", "reject", &shown, 0)).await;
+    assert_eq!(status(&gate, &request).await, "rejected");
+    assert!(gate.claim().await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
