@@ -264,17 +264,20 @@ async fn tidy(server: &Server, fault: Fault) {
 
 // Two of each, so that they run side by side.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "with the others a minute: make soak"]
 async fn what_reaches_sessions_mends_its_fault_and_nothing_else() {
     helped(&CASES[..6]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "with the others a minute: make soak"]
 async fn what_works_on_objects_mends_its_fault_and_nothing_else() {
     helped(&CASES[6..]).await;
 }
 
 /// Those of them that have a way back; `happy` and `rollbacks` have the last one.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "with the others a minute: make soak"]
 async fn what_did_not_help_goes_back_to_exactly_what_was() {
     did_not_help(&CASES[3..5]).await;
     did_not_help(&CASES[6..7]).await;
@@ -282,7 +285,7 @@ async fn what_did_not_help_goes_back_to_exactly_what_was() {
 
 /// The others have none, and say so; they leave nothing else behind.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "half a minute: cargo test -p executor --test executor -- --ignored catalog::"]
+#[ignore = "half a minute: make soak"]
 async fn what_did_not_help_and_has_no_way_back_leaves_everything_else_as_it_was() {
     did_not_help(&CASES[..3]).await;
     did_not_help(&CASES[5..6]).await;
