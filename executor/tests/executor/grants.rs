@@ -3,6 +3,7 @@
 use approval::{Bound, Grant, GrantTerms, Method, Token};
 use runbooks::Plan;
 
+use crate::hooks::kill_at;
 use crate::incidents::Blocked;
 use crate::postgres::Server;
 use crate::scene::{Ran, Scene, nonce, now, text};
@@ -62,12 +63,19 @@ async fn a_grant_runs_what_it_covers_as_often_as_it_says_and_no_longer_than_its_
     assert_eq!((ran.result.as_str(), ran.code), ("grant_out_of_bounds", Some(4)));
     incident.assert_untouched(&server).await;
 
-    let ran = run(&scene, "state", GRANTS, plan, &signed_by_ana(&scene, &grant));
+    // Killed right after the only use of the day is written down: it is finished, and not held against itself.
+    let token = signed_by_ana(&scene, &grant);
+    let order = scene.sign(&scene.forge(text(plan), token.encode()));
+    let killed = format!("{GRANTS}{}", kill_at(scene.dir.path(), 0));
+    let ran = scene.run(&scene.config("kept", &killed), &order);
+    assert_eq!(ran.code, None, "{ran:?}");
+    incident.assert_untouched(&server).await;
+    let ran = scene.recover(&scene.config("kept", GRANTS));
     assert_eq!((ran.code, ran.result.as_str()), (Some(0), "done"), "{}", ran.stderr);
 
     // Another plan under the same grant, of a gate that has not counted.
     let next = &incident.again;
-    let ran = run(&scene, "state", GRANTS, next, &signed_by_ana(&scene, &grant));
+    let ran = run(&scene, "kept", GRANTS, next, &signed_by_ana(&scene, &grant));
     assert_eq!(
         (ran.result.as_str(), ran.code),
         ("grant_spent", Some(4)),
@@ -80,7 +88,7 @@ async fn a_grant_runs_what_it_covers_as_often_as_it_says_and_no_longer_than_its_
         .people
         .write_approvers_of(&scene.dir.path().join("approvers.json"), 2, &["ben"]);
     let more = terms(next, 9);
-    let ran = run(&scene, "state", GRANTS, next, &signed_by_ana(&scene, &more));
+    let ran = run(&scene, "kept", GRANTS, next, &signed_by_ana(&scene, &more));
     assert_eq!((ran.result.as_str(), ran.code), ("unknown_key", Some(4)));
     incident.assert_resolved(&server).await;
     let marks = "SELECT count(*) FROM countersign.executed_steps";
