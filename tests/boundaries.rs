@@ -9,11 +9,16 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// Each crate of ours, the crates of ours that it may ship with directly, and why no others.
-const ALLOWED: [(&str, &[&str], &str); 19] = [
+const ALLOWED: [(&str, &[&str], &str); 20] = [
     (
         "sql-facts",
         &[],
         "what a statement is does not depend on what anybody wants of it",
+    ),
+    (
+        "rds-call",
+        &[],
+        "which calls there are, as data: who reads a plan must not be able to make one",
     ),
     ("journal", &[], "the log must be verifiable without the rest"),
     (
@@ -21,7 +26,11 @@ const ALLOWED: [(&str, &[&str], &str); 19] = [
         &[],
         "the crate with the model's key knows nothing of incidents, plans, or databases",
     ),
-    ("runbooks", &["sql-facts"], "what may be done is data and its meaning"),
+    (
+        "runbooks",
+        &["rds-call", "sql-facts"],
+        "what may be done is data and its meaning",
+    ),
     (
         "policies",
         &["runbooks", "sql-facts"],
@@ -163,7 +172,7 @@ const FORBIDDEN: [Forbidden; 9] = [
         why: "rsa has an unpatched timing leak (RUSTSEC-2023-0071); OpenSSL is a second TLS that nobody audits here",
     },
     Forbidden {
-        from: &["sql-facts", "runbooks", "policies", "approval", "incident"],
+        from: &["sql-facts", "rds-call", "runbooks", "policies", "approval", "incident"],
         to: &["tokio", "reqwest", "hyper", "rusqlite", "axum*"],
         why: "the law and the proofs are pure: no network, no runtime, no state",
     },
