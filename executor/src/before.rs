@@ -3,17 +3,20 @@
 use runbooks::PlanDocument;
 
 use crate::execution::WholeEvent;
+use crate::executor::Executor;
 use crate::halt::Halt;
 use crate::identity;
 use crate::permission::{Permission, away};
 use crate::prove::{self, Answer};
 use crate::record::Record;
+use crate::remote::Remote;
 use crate::surroundings::Surroundings;
 use crate::target::Target;
 
 /// Checks that the plan was not used before, that its prechecks hold, and that no more than it says is in reach; and notes
 /// what stands around it.
 pub(crate) async fn check(
+    executor: &Executor,
     plan: &PlanDocument,
     target: &mut Target<'_>,
     record: &mut Record<'_>,
@@ -24,6 +27,15 @@ pub(crate) async fn check(
         Ok(Ok(())) => {}
         Ok(Err(cause)) => return Err(Halt::unapproved(cause)),
         Err(error) => return Err(away(record, &error)),
+    }
+    // A way back that cannot be gone is better known before the first step than after it.
+    for step in &plan.steps {
+        let undo = step.rollback.undo().map(|undo| &undo.action);
+        for action in std::iter::once(&step.action).chain(undo) {
+            if let Some(Err(cause)) = Remote::of(action, executor.config()) {
+                return Err(Halt::stop(cause));
+            }
+        }
     }
     match prove::ask_prechecks(target, &plan.prechecks).await {
         Ok(Answer::Holds) => {}

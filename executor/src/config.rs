@@ -8,6 +8,8 @@ use journal::Publish;
 use runbooks::Target;
 
 use crate::config_reader::Section;
+use crate::remote::{RepositoryConfig, parse_repository};
+use crate::step::Cause;
 
 /// Everything this executor knows by itself. Nothing in it ever comes from an order.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ pub struct Config {
     /// Where checkpoints go before anything takes effect.
     pub publish: Option<Publish>,
     pub targets: Vec<TargetConfig>,
+    /// Where steps that are no SQL go.
+    pub repositories: Vec<RepositoryConfig>,
 }
 
 /// The only gate whose orders count.
@@ -133,6 +137,17 @@ impl Config {
         }
     }
 
+    /// Returns the repository of this name.
+    pub(crate) fn repository(&self, name: &str) -> Result<&RepositoryConfig, Cause> {
+        self.repositories
+            .iter()
+            .find(|repository| repository.name == name)
+            .ok_or_else(|| {
+                let message = format!("this executor's configuration has no `[[repositories]]` with the name `{name}`");
+                Cause::new("no_service", message)
+            })
+    }
+
     /// Returns the target of that name.
     pub fn target(&self, name: &str) -> Option<&TargetConfig> {
         self.targets.iter().find(|target| target.target.name == name)
@@ -184,6 +199,12 @@ impl Config {
             .map(|section| parse_target(section, environment.as_deref(), faults))
             .collect();
         check_names(&targets, faults);
+        let repositories: Vec<_> = root
+            .sections("repositories", faults)
+            .into_iter()
+            .map(|section| parse_repository(section, faults))
+            .collect();
+        check_repositories(&repositories, faults);
         root.end(faults);
 
         Some(Self {
@@ -207,6 +228,7 @@ impl Config {
             policy_freezes,
             publish,
             targets: targets.into_iter().collect::<Option<_>>()?,
+            repositories: repositories.into_iter().collect::<Option<_>>()?,
         })
     }
 }
@@ -320,6 +342,15 @@ fn check_dsn(place: &str, dsn: &str, faults: &mut Vec<String>) {
             faults.push(format!("`{place}.dsn` holds a password: put it into `password_file`"));
         }
         Ok(_) => {}
+    }
+}
+
+fn check_repositories(repositories: &[Option<RepositoryConfig>], faults: &mut Vec<String>) {
+    let mut names = BTreeSet::new();
+    for repository in repositories.iter().flatten() {
+        if !names.insert(&repository.name) {
+            faults.push(format!("`repositories.name` has `{}` twice", repository.name));
+        }
     }
 }
 

@@ -7,48 +7,68 @@ use runbooks::{Action, Check, PlanDocument, SqlAction, Step as PlanStep, StepCla
 use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
+use crate::executor::Executor;
 use crate::halt::Halt;
 use crate::marker::{Direction, Mark, Marked};
 use crate::permission::Permission;
 use crate::prove::{Answer, await_state};
 use crate::record::Record;
-use crate::sql_step::{Attempt, perform};
+use crate::remote::{Away, Key, Probe, Remote};
+use crate::sql_step::{Attempt, call, perform};
 use crate::step::{Cause, Effect, Step, StepEvent};
 use crate::target::{QUESTION, Target, TargetError};
 
 /// One step in one direction.
 pub(crate) struct Job<'a> {
     step: &'a PlanStep,
-    action: &'a SqlAction,
+    effect: Way<'a>,
     /// Asked again right before the effect.
     prechecks: &'a [Check],
     assert: &'a [Check],
     direction: Direction,
 }
 
+/// How a step has its effect.
+enum Way<'a> {
+    Sql(&'a SqlAction),
+    Remote(Remote<'a>),
+}
+
+impl<'a> Way<'a> {
+    fn of(action: &'a Action, executor: &'a Executor) -> Result<Self, Halt> {
+        match (action, Remote::of(action, executor.config())) {
+            (Action::Sql(action), _) => Ok(Self::Sql(action)),
+            (_, Some(Ok(remote))) => Ok(Self::Remote(remote)),
+            (_, Some(Err(cause))) => Err(Halt::stop(cause)),
+            (_, None) => Err(Halt::stop(Cause::new(
+                "no_service",
+                "no service has steps of this kind",
+            ))),
+        }
+    }
+}
+
 impl<'a> Job<'a> {
     /// The plan's prechecks go with its first step alone: they are about the state before anything was done.
-    pub(crate) fn forward(step: &'a PlanStep, plan: &'a PlanDocument) -> Self {
-        let Action::Sql(action) = &step.action;
+    pub(crate) fn forward(step: &'a PlanStep, plan: &'a PlanDocument, executor: &'a Executor) -> Result<Self, Halt> {
         let is_first = plan.steps.first().is_some_and(|first| first.id == step.id);
-        Self {
+        Ok(Self {
             step,
-            action,
+            effect: Way::of(&step.action, executor)?,
             prechecks: if is_first { &plan.prechecks } else { &[] },
             assert: &step.assert,
             direction: Direction::Do,
-        }
+        })
     }
 
-    pub(crate) fn back(step: &'a PlanStep, undo: &'a Undo) -> Self {
-        let Action::Sql(action) = &undo.action;
-        Self {
+    pub(crate) fn back(step: &'a PlanStep, undo: &'a Undo, executor: &'a Executor) -> Result<Self, Halt> {
+        Ok(Self {
             step,
-            action,
+            effect: Way::of(&undo.action, executor)?,
             prechecks: &[],
             assert: &undo.assert,
             direction: Direction::Undo,
-        }
+        })
     }
 }
 
@@ -121,8 +141,12 @@ async fn attempt(
     {
         return close(job, record, halt, before);
     }
-    match (perform(target, job.action, job.prechecks, &mark, number).await, before) {
-        (Attempt::Applied { rows }, _) => job.see(target, record, Some(rows), false).await,
+    let ended = match &job.effect {
+        Way::Sql(action) => perform(target, action, job.prechecks, &mark, number).await,
+        Way::Remote(remote) => call(target, remote, job.prechecks, &mark, number).await,
+    };
+    match (ended, before) {
+        (Attempt::Applied { rows }, _) => job.see(target, record, rows, false).await,
         (Attempt::Already, _) => job.see(target, record, None, true).await,
         // The guard matches no more, and whether that is an earlier attempt's doing cannot be told.
         (
@@ -151,18 +175,32 @@ async fn settle(
         Ok(marked) => marked,
         Err(error) => return job.unknown(record, error).map(|()| None),
     };
-    let effect = match (job.action.class, marked) {
+    let effect = match (&job.effect, marked) {
         (_, Marked::Foreign) => {
             let cause = Cause::new("already_executed", "the target says that somebody else ran this step");
             return job.write(record, job.failed(Effect::None, cause)).map(|()| None);
         }
         (_, Marked::No) => Effect::None,
-        (StepClass::Transactional, Marked::Ours) => return job.see(target, record, None, true).await.map(|()| None),
-        (StepClass::NonTransactional, Marked::Ours) => match await_state(target, job.assert, job.step.max_wait_s).await
-        {
-            Ok(Answer::Holds) => return job.write(record, job.done(None, true)).map(|()| None),
-            Ok(Answer::Not(_)) => Effect::Possible,
-            Err(error) => return job.unknown(record, error).map(|()| None),
+        (Way::Sql(action), Marked::Ours) => match action.class {
+            StepClass::Transactional => return job.see(target, record, None, true).await.map(|()| None),
+            StepClass::NonTransactional => match await_state(target, job.assert, job.step.max_wait_s).await {
+                Ok(Answer::Holds) => return job.write(record, job.done(None, true)).map(|()| None),
+                Ok(Answer::Not(_)) => Effect::Possible,
+                Err(error) => return job.unknown(record, error).map(|()| None),
+            },
+        },
+        // Made again, it cannot take effect twice.
+        (Way::Remote(remote), Marked::Ours) => match job.ask(target, remote, &mark).await {
+            Ok(Probe::NotDone) => Effect::None,
+            Ok(Probe::Done) => return job.see(target, record, None, true).await.map(|()| None),
+            Ok(Probe::Pending) => {
+                return job
+                    .write(record, job.failed(Effect::Possible, pending(job)))
+                    .map(|()| None);
+            }
+            Ok(Probe::Failed(cause)) => return job.write(record, job.failed(Effect::Possible, cause)).map(|()| None),
+            Ok(Probe::Unknown(cause)) => return job.write(record, StepEvent::StepInDoubt { cause }).map(|()| None),
+            Err(halt) => return Err(halt),
         },
     };
     if attempt < MAX_ATTEMPTS {
@@ -209,6 +247,11 @@ async fn fence(target: &Target<'_>, mark: &Mark) -> Result<(), TargetError> {
     }
 }
 
+fn pending(job: &Job<'_>) -> Cause {
+    let message = format!("the call is still under way after {} s", job.step.max_wait_s);
+    Cause::new("still_under_way", message)
+}
+
 /// The approval ended between two attempts: the step is closed as what it is.
 fn close(job: &Job<'_>, record: &mut Record<'_>, halt: Halt, effect: Effect) -> Result<(), Halt> {
     if let Halt::Stop(stop) = &halt {
@@ -218,7 +261,22 @@ fn close(job: &Job<'_>, record: &mut Record<'_>, halt: Halt, effect: Effect) -> 
 }
 
 impl Job<'_> {
-    /// Watches for the state that proves the effect.
+    /// Asks a service until the call has ended, or for as long as the plan says. A service that cannot be asked at all is asked
+    /// again by `recover`.
+    async fn ask(&self, target: &mut Target<'_>, remote: &Remote<'_>, mark: &Mark) -> Result<Probe, Halt> {
+        let since = match mark.since(target).await {
+            Err(TargetError::Lost(_)) => match target.reconnect().await {
+                Ok(()) => mark.since(target).await,
+                Err(error) => Err(error),
+            },
+            since => since,
+        };
+        let since = since.map_err(|error| Halt::Suspend(error.cause()))?;
+        let seen = remote.await_end(&Key::of(mark), since, self.step.max_wait_s).await;
+        seen.map_err(|Away(cause)| Halt::Suspend(cause))
+    }
+
+    /// Watches for the state that proves the effect: the service's own word, where there is one, and then the database's.
     async fn see(
         &self,
         target: &mut Target<'_>,
@@ -226,6 +284,20 @@ impl Job<'_> {
         rows: Option<u64>,
         already: bool,
     ) -> Result<(), Halt> {
+        if let Way::Remote(remote) = &self.effect {
+            let mark = self.mark(record);
+            match self.ask(target, remote, &mark).await? {
+                Probe::Done => {}
+                Probe::Failed(cause) => return self.write(record, self.failed(Effect::Possible, cause)),
+                Probe::Pending => return self.write(record, self.failed(Effect::Possible, pending(self))),
+                // It was accepted, and its traces are gone.
+                Probe::NotDone => {
+                    let cause = Cause::new("effect_gone", "the service took the call and shows nothing of it");
+                    return self.write(record, StepEvent::StepInDoubt { cause });
+                }
+                Probe::Unknown(cause) => return self.write(record, StepEvent::StepInDoubt { cause }),
+            }
+        }
         match await_state(target, self.assert, self.step.max_wait_s).await {
             Ok(Answer::Holds) => self.write(record, self.done(rows, already)),
             Ok(Answer::Not(cause)) => self.write(record, self.failed(Effect::Possible, cause)),

@@ -1,6 +1,6 @@
 //! The marker on the target: which step of which plan took effect, in the database that it took effect in.
 
-use runbooks::Digest;
+use runbooks::{Digest, Timestamp};
 use tokio_postgres::types::Type;
 
 use crate::target::{Bounds, Parameter, Target, TargetError};
@@ -68,6 +68,19 @@ impl Mark {
         })
     }
 
+    /// Asks when the row was written, by the target's clock.
+    pub(crate) async fn since(&self, target: &Target<'_>) -> Result<Timestamp, TargetError> {
+        let plan = self.plan.to_string();
+        let direction = self.direction.name();
+        let parameters: [Parameter<'_>; 3] = [(&plan, Type::TEXT), (&self.step, Type::TEXT), (&direction, Type::TEXT)];
+        let rows = target.rows(TIME, &parameters).await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| TargetError::Answer("the marker is gone".to_owned()))?;
+        let at: i64 = row.try_get(0).map_err(|error| TargetError::Answer(error.to_string()))?;
+        Ok(Timestamp::from_unix(at))
+    }
+
     /// Returns the session name of an attempt, at most 63 bytes: `countersign/<digest>/<step>/<attempt>`.
     pub(crate) fn session(&self, attempt: u32) -> String {
         let undo = match self.direction {
@@ -99,7 +112,7 @@ pub(crate) async fn count(target: &Target<'_>, plan: &Digest) -> Result<i64, Tar
 }
 
 impl Direction {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Do => "do",
             Self::Undo => "undo",
@@ -110,6 +123,7 @@ impl Direction {
 const MAX_STEP_BYTES: usize = 23;
 const INSERT: &str = include_str!("queries/marker_insert.sql");
 const OWNER: &str = include_str!("queries/marker_owner.sql");
+const TIME: &str = include_str!("queries/marker_time.sql");
 const COUNT: &str = include_str!("queries/marker_count.sql");
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ async fn execute(executor: &Executor, admitted: &Admitted<'_>, record: &mut Reco
             Err(halt) => return Err(halt),
         },
     };
-    go_back(admitted, &mut target, record, &permission, stop).await
+    go_back(executor, admitted, &mut target, record, &permission, stop).await
 }
 
 async fn forward(
@@ -96,14 +96,14 @@ async fn forward(
     let plan = admitted.approved.plan().document();
     match record.execution().phase().clone() {
         Phase::Forward { .. } if record.execution().is_untouched() => {
-            before::check(plan, target, record, permission).await?;
+            before::check(executor, plan, target, record, permission).await?;
         }
         Phase::Forward { .. } => {}
         Phase::Back { cause } => return Err(Halt::stop(cause)),
         Phase::Ended { .. } => return Err(Halt::stop(Cause::new("already_executed", "it is over"))),
     }
     for step in &plan.steps {
-        drive(&Job::forward(step, plan), target, record, permission).await?;
+        drive(&Job::forward(step, plan, executor)?, target, record, permission).await?;
         if record.step(&step.id) != Step::Done {
             let cause = record.execution().cause().cloned();
             let unknown = || Cause::new("step_not_done", format!("step `{}` is not done", step.id));

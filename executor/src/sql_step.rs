@@ -5,6 +5,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::marker::{Mark, Marked};
 use crate::prove::{self, Answer};
+use crate::remote::{Away, Key, Remote, Sent};
 use crate::step::{Cause, Effect};
 use crate::target::{Bounds, Place, QUESTION, Target, TargetError};
 
@@ -13,7 +14,7 @@ use crate::target::{Bounds, Place, QUESTION, Target, TargetError};
 pub(crate) enum Attempt {
     /// The statement took effect; its state is still to be seen.
     Applied {
-        rows: u64,
+        rows: Option<u64>,
     },
     /// It took effect in an earlier attempt of ours; nothing was run.
     Already,
@@ -102,13 +103,68 @@ async fn marked_effect(
     }
     match target.execute(&action.statement, &[], bounds).await {
         Ok(rows) => match wrong_rows(action, rows) {
-            None => Attempt::Applied { rows },
+            None => Attempt::Applied { rows: Some(rows) },
             Some(cause) => Attempt::Failed {
                 effect: Effect::None,
                 cause,
             },
         },
         Err(error) => untouched(&error),
+    }
+}
+
+/// Commits the marker, and asks the prechecks once more. `None`: the effect may follow.
+async fn claim(target: &Target<'_>, prechecks: &[Check], mark: &Mark, attempt: u32, bounds: Bounds) -> Option<Attempt> {
+    match mark.insert(target, attempt, bounds).await {
+        Ok(true) => {}
+        Ok(false) if attempt > 1 => match mark.look(target).await {
+            Ok(Marked::Ours) => {}
+            Ok(Marked::Foreign | Marked::No) => return Some(foreign()),
+            Err(error) => return Some(untouched(&error)),
+        },
+        Ok(false) => return Some(foreign()),
+        Err(error) => return Some(untouched(&error)),
+    }
+    changed(target, prechecks, Place::Alone).await
+}
+
+/// Makes a call of a service beside the database. The marker on the target is committed first, as for a statement that
+/// stands by itself; what the call goes to is asked right before it whether it is still as planned.
+pub(crate) async fn call(
+    target: &Target<'_>,
+    remote: &Remote<'_>,
+    prechecks: &[Check],
+    mark: &Mark,
+    attempt: u32,
+) -> Attempt {
+    if let Err(error) = target.enter(&mark.session(attempt), QUESTION).await {
+        return untouched(&error);
+    }
+    let claimed = claim(target, prechecks, mark, attempt, QUESTION).await;
+    let since = mark.since(target).await;
+    // The marker is known all the same; the next question opens a new session.
+    let _ = target.leave().await;
+    let since = match (claimed, since) {
+        (Some(ended), _) => return ended,
+        (None, Err(error)) => return untouched(&error),
+        (None, Ok(since)) => since,
+    };
+    let key = Key::of(mark);
+    let refused = |cause| Attempt::Failed {
+        effect: Effect::None,
+        cause,
+    };
+    match remote.ready(&key).await {
+        Ok(Ok(())) => {}
+        Ok(Err(cause)) | Err(Away(cause)) => return refused(cause),
+    }
+    match remote.send(&key, since).await {
+        Sent::Accepted => Attempt::Applied { rows: None },
+        Sent::Refused(cause) => refused(cause),
+        Sent::Unsure(cause) => {
+            tracing::warn!(%cause, "nobody saw the end of the call");
+            Attempt::Lost
+        }
     }
 }
 
@@ -122,22 +178,12 @@ async fn by_itself(
     attempt: u32,
     bounds: Bounds,
 ) -> Attempt {
-    match mark.insert(target, attempt, bounds).await {
-        Ok(true) => {}
-        Ok(false) if attempt > 1 => match mark.look(target).await {
-            Ok(Marked::Ours) => {}
-            Ok(Marked::Foreign | Marked::No) => return foreign(),
-            Err(error) => return untouched(&error),
-        },
-        Ok(false) => return foreign(),
-        Err(error) => return untouched(&error),
-    }
-    if let Some(changed) = changed(target, prechecks, Place::Alone).await {
-        return changed;
+    if let Some(ended) = claim(target, prechecks, mark, attempt, bounds).await {
+        return ended;
     }
     match target.execute(&action.statement, &[], bounds).await {
         Ok(rows) => match wrong_rows(action, rows) {
-            None => Attempt::Applied { rows },
+            None => Attempt::Applied { rows: Some(rows) },
             Some(cause) => Attempt::Failed {
                 // The guard stands in the statement: no row, no effect.
                 effect: if rows == 0 { Effect::None } else { Effect::Possible },

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runbooks::{Action, Digest, PlanDocument};
+use runbooks::{Digest, PlanDocument};
 use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
@@ -166,7 +166,9 @@ impl Allowed {
             ended: Some(0),
         };
         for step in &plan.steps {
-            let Action::Sql(action) = &step.action;
+            let Some(action) = step.action.sql() else {
+                continue;
+            };
             match Trace::of(&action.statement) {
                 Some(Trace::Limit { role }) => allowed.insert("limit", &role),
                 Some(Trace::Setting { role, setting }) => allowed.insert("role_setting", &format!("{role} {setting}")),

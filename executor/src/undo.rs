@@ -6,6 +6,7 @@ use runbooks::Rollback;
 use crate::admission::Admitted;
 use crate::drive::{Job, drive};
 use crate::execution::{Phase, WholeEvent};
+use crate::executor::Executor;
 use crate::halt::{Halt, Stop};
 use crate::outcome::Outcome;
 use crate::permission::Permission;
@@ -16,6 +17,7 @@ use crate::target::Target;
 /// Undoes what has an effect and ends the execution. A freeze or an ended window does not stop it: the way back was signed
 /// with the plan, and half a change is worse than none.
 pub(crate) async fn go_back(
+    executor: &Executor,
     admitted: &Admitted<'_>,
     target: &mut Target<'_>,
     record: &mut Record<'_>,
@@ -57,7 +59,7 @@ pub(crate) async fn go_back(
                 },
             )?,
             Rollback::Exact(undo) | Rollback::Compensating(undo) => {
-                drive(&Job::back(step, undo), target, record, permission).await?;
+                drive(&Job::back(step, undo, executor)?, target, record, permission).await?;
             }
         }
         // What comes before it stays as it is: undoing out of order could make it worse.

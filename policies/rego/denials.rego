@@ -145,6 +145,7 @@ denials contains denial("no_prechecks", "nothing is checked before the first ste
 
 denials contains denial("no_assertion", "no state proves this step", step.id, "", "at least one assertion") if {
 	some step in input.steps
+	not step.action.kind in remote_kinds
 	step.asserts == []
 }
 

@@ -11,7 +11,18 @@ limits := {
 	"approval_window_s": 900,
 	"execution_window_s": 1800,
 	"executions_last_day": 24,
-	"blast_radius": {"indexes": 1, "mib": 20480, "sessions": 500, "slots": 1, "statements": 50, "tables": 1},
+	"terraform_growth": 4,
+	"blast_radius": {
+		"gib": 4096,
+		"indexes": 1,
+		"instances": 1,
+		"mib": 20480,
+		"seconds": 600,
+		"sessions": 500,
+		"slots": 1,
+		"statements": 50,
+		"tables": 1,
+	},
 }
 
 # Who answers for the server, and who for what it serves.
@@ -164,6 +175,90 @@ no_utility := {
 	"objects": [],
 	"parameters": [],
 }
+
+# The calls of the RDS API that a plan may make, what each must and may name, and how many of these at the least.
+rds_calls := {
+	"FailoverDBCluster": {
+		"must": {"DBClusterIdentifier", "TargetDBInstanceIdentifier"},
+		"may": set(),
+		"at_least": 2,
+	},
+	"ModifyDBInstance": {
+		"must": {"ApplyImmediately", "DBInstanceIdentifier"},
+		"may": {"AllocatedStorage", "DBInstanceClass", "Iops", "MaxAllocatedStorage", "StorageThroughput"},
+		"at_least": 3,
+	},
+	"ModifyDBParameterGroup": {
+		"must": {"ApplyMethod", "DBParameterGroupName", "ParameterName", "ParameterValue"},
+		"may": set(),
+		"at_least": 4,
+	},
+	"RebootDBInstance": {
+		"must": {"DBInstanceIdentifier"},
+		"may": set(),
+		"at_least": 1,
+	},
+	"ResetDBParameterGroup": {
+		"must": {"ApplyMethod", "DBParameterGroupName", "ParameterName"},
+		"may": set(),
+		"at_least": 3,
+	},
+}
+
+# What a call names must be named by the evidence.
+rds_objects := {"DBClusterIdentifier", "DBInstanceIdentifier", "DBParameterGroupName", "TargetDBInstanceIdentifier"}
+
+resource_fields := {"cluster", "instance", "parameter_group", "reader", "writer"}
+
+# Gibibytes, operations per second, and mebibytes per second, as the API bounds them for gp3 and io2.
+rds_numbers := {
+	"AllocatedStorage": {"low": 20, "high": 65536},
+	"Iops": {"low": 1000, "high": 256000},
+	"MaxAllocatedStorage": {"low": 22, "high": 65536},
+	"StorageThroughput": {"low": 125, "high": 4000},
+}
+
+rds_words := {
+	"ApplyMethod": {"immediate", "pending-reboot"},
+	"ParameterName": {
+		"autovacuum_max_workers",
+		"autovacuum_vacuum_cost_limit",
+		"checkpoint_timeout",
+		"idle_in_transaction_session_timeout",
+		"log_min_duration_statement",
+		"max_connections",
+		"max_wal_size",
+		"statement_timeout",
+		"work_mem",
+	},
+}
+
+remote_kinds := {"aws.rds", "ci.dispatch", "git.change"}
+
+remote_risks := {"aws.rds": {"high"}, "ci.dispatch": {"high", "medium"}, "git.change": {"high", "medium"}}
+
+# What stands where a step is no statement, and where it is no call.
+no_statement := {
+	"concurrently": false,
+	"conditions": [],
+	"from": [],
+	"functions": [],
+	"kind": "none",
+	"nested_kinds": [],
+	"opaque": [],
+	"options": [],
+	"output": "",
+	"relations_read": [],
+	"relations_written": [],
+	"roles": [],
+	"row_locks": false,
+	"settings": [],
+	"text": "",
+	"types": [],
+	"utility": no_utility,
+}
+
+no_call := {"arguments": [], "operation": ""}
 
 # What a statement without rows expects of them.
 uncounted := {"counted": false, "at_least": 0, "at_most": 0}

@@ -173,12 +173,14 @@ actions contains [step, action] if {
 # The statements that are not proven fine, which as a rule are few.
 statements contains {"use": "step", "step": step.id, "sql": step.action.sql} if {
 	some step in input.steps
+	not step.action.kind in remote_kinds
 	not effect_proven(step)
 }
 
 statements contains {"use": "rollback", "step": step.id, "sql": action.sql} if {
 	some step in input.steps
 	some action in step.rollback.actions
+	not action.kind in remote_kinds
 	not way_back_effect_proven(action)
 }
 

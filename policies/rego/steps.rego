@@ -6,18 +6,23 @@ step_proven(step) if {
 	within(step.max_wait_s, 0, limits.state_wait_s)
 	bounds_proven(step.action)
 	effect_proven(step)
-	asserts_proven(step.asserts)
+	asserts_proven(step.action, step.asserts)
 	way_back_proven(step)
 	rollback_statements_proven(step.rollback)
 }
 
-asserts_proven(asserts) if {
+# A statement is proven by the database's state. What a call did its service says, and the database may say more.
+asserts_proven(action, asserts) if {
 	is_array(asserts)
-	count(asserts) > 0
+	count(asserts) >= fewest_asserts(action)
 	every check in asserts {
 		check_proven(check)
 	}
 }
+
+fewest_asserts(action) := 0 if action.kind in remote_kinds
+
+else := 1
 
 bounds_proven(action) if {
 	statement_timeout_proven(action)
@@ -26,9 +31,17 @@ bounds_proven(action) if {
 
 statement_timeout_proven(action) if within(action.timeout_s, 1, limits.statement_timeout_s)
 
-lock_timeout_proven(action) if within(action.lock_timeout_ms, 1, limits.lock_timeout_ms)
+lock_timeout_proven(action) if {
+	action.remote == no_call
+	within(action.lock_timeout_ms, 1, limits.lock_timeout_ms)
+}
 
-# What a step may do: signal sessions, change a role, maintain an object, or end a replication slot.
+lock_timeout_proven(action) if {
+	action.kind in remote_kinds
+	action.lock_timeout_ms == 0
+}
+
+# What a step may do: signal sessions, change a role, maintain an object, end a replication slot, or call a service.
 effect_proven(step) if signal_proven(step.action)
 
 effect_proven(step) if role_change_proven(step.action)
@@ -39,10 +52,14 @@ effect_proven(step) if maintenance_proven(step.action)
 
 effect_proven(step) if slot_drop_proven(step)
 
+effect_proven(step) if remote_proven(step.action)
+
 # A way back may change a role or a table's storage parameters back. A setting goes back to what it was, whatever it was.
 way_back_effect_proven(action) if role_change_proven(action)
 
 way_back_effect_proven(action) if role_setting_form(action)
+
+way_back_effect_proven(action) if remote_proven(action)
 
 way_back_effect_proven(action) if {
 	maintenance_proven(action)
@@ -65,17 +82,21 @@ rollback_statements_proven(rollback) if {
 way_back_proven(step) if {
 	step.irreversible == false
 	step.rollback.class == "exact"
-	step.rollback.reason == ""
-	count(step.rollback.actions) == 1
-	count(step.rollback.asserts) > 0
+	one_way_back(step.rollback)
 }
 
 way_back_proven(step) if {
 	is_boolean(step.irreversible)
 	step.rollback.class == "compensating"
-	step.rollback.reason == ""
-	count(step.rollback.actions) == 1
-	count(step.rollback.asserts) > 0
+	one_way_back(step.rollback)
+}
+
+one_way_back(rollback) if {
+	rollback.reason == ""
+	count(rollback.actions) == 1
+	every action in rollback.actions {
+		count(rollback.asserts) >= fewest_asserts(action)
+	}
 }
 
 way_back_proven(step) if {

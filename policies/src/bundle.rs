@@ -7,7 +7,7 @@ use std::{fs, io};
 use runbooks::Digest;
 
 /// The policy that ships inside the binary.
-const SHIPPED: [(&str, &str); 11] = [
+const SHIPPED: [(&str, &str); 12] = [
     ("allow.rego", include_str!("../rego/allow.rego")),
     ("denials.rego", include_str!("../rego/denials.rego")),
     ("effect_denials.rego", include_str!("../rego/effect_denials.rego")),
@@ -18,6 +18,7 @@ const SHIPPED: [(&str, &str); 11] = [
     ("slots.rego", include_str!("../rego/slots.rego")),
     ("statement_denials.rego", include_str!("../rego/statement_denials.rego")),
     ("statements.rego", include_str!("../rego/statements.rego")),
+    ("remote.rego", include_str!("../rego/remote.rego")),
     ("steps.rego", include_str!("../rego/steps.rego")),
 ];
 

@@ -5,8 +5,8 @@
 //! in the order of their names: written out as they stand, they are canonical JSON.
 
 use runbooks::{
-    Action, BlastRadius, Check, Expect, PlanDocument, Rollback, Rows, Source, SqlAction, Step, StepClass, Target,
-    Timestamp,
+    Action, BlastRadius, Check, Expect, PlanDocument, RemoteCall, Rollback, Rows, Source, SqlAction, Step, StepClass,
+    Target, Timestamp,
 };
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -131,12 +131,36 @@ struct ActionInput {
     calls: Vec<Call>,
     /// `transactional` or `non_transactional`.
     class: String,
-    /// `sql`.
+    /// `sql`, `aws.rds`, `git.change`, or `ci.dispatch`.
     kind: String,
+    /// 0 where there is no statement.
     lock_timeout_ms: u32,
+    remote: RemoteInput,
     rows: RowsInput,
     sql: Sql,
     timeout_s: u32,
+}
+
+/// The call of a service that a step of another kind than `sql` makes; `operation` is empty where there is none.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Remote")]
+struct RemoteInput {
+    arguments: Vec<ArgumentInput>,
+    operation: String,
+}
+
+/// One value of a call. A value within another one has a name such as `inputs/service`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Argument")]
+struct ArgumentInput {
+    name: String,
+    /// -1 where the value is no whole number.
+    number: i64,
+    /// The text itself where it is one, else the value as JSON text.
+    text: String,
+    /// `text`, `number`, or `boolean`.
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 /// `counted` is false, and the numbers are 0, where the statement has no rows.
@@ -313,13 +337,17 @@ fn step(step: &Step) -> Result<StepInput, Denial> {
 }
 
 fn action(action: &Action, step: &str) -> Result<ActionInput, Denial> {
-    let Action::Sql(SqlAction {
+    let SqlAction {
         class,
         statement,
         rows,
         timeout_s,
         lock_timeout_ms,
-    }) = action;
+    } = match (action, action.remote()) {
+        (Action::Sql(action), _) => action,
+        (_, Some(call)) => return Ok(remote(&call, action.timeout_s())),
+        (_, None) => return Err(nothing(step)),
+    };
     let (sql, calls) = read(statement, step)?;
     let class = match class {
         StepClass::Transactional => "transactional",
@@ -345,7 +373,71 @@ fn action(action: &Action, step: &str) -> Result<ActionInput, Denial> {
         rows,
         sql,
         calls,
+        remote: RemoteInput {
+            arguments: Vec::new(),
+            operation: String::new(),
+        },
     })
+}
+
+/// A call has no statement: every field of one is empty.
+fn remote(call: &RemoteCall<'_>, timeout_s: u32) -> ActionInput {
+    let mut arguments = Vec::new();
+    for (name, value) in &call.arguments {
+        match value {
+            Value::Object(inner) => {
+                arguments.extend(
+                    inner
+                        .iter()
+                        .map(|(key, value)| argument(&format!("{name}/{key}"), value)),
+                );
+            }
+            value => arguments.push(argument(name, value)),
+        }
+    }
+    ActionInput {
+        kind: call.kind.to_owned(),
+        class: "non_transactional".to_owned(),
+        timeout_s,
+        lock_timeout_ms: 0,
+        rows: RowsInput {
+            counted: false,
+            at_least: 0,
+            at_most: 0,
+        },
+        sql: Sql::none(),
+        calls: Vec::new(),
+        remote: RemoteInput {
+            arguments,
+            operation: call.operation.to_owned(),
+        },
+    }
+}
+
+fn argument(name: &str, value: &Value) -> ArgumentInput {
+    let (kind, text) = match value {
+        Value::String(text) => ("text", text.clone()),
+        Value::Number(_) => ("number", value.to_string()),
+        Value::Bool(_) => ("boolean", value.to_string()),
+        // What no rule accepts.
+        Value::Null | Value::Array(_) | Value::Object(_) => ("other", value.to_string()),
+    };
+    ArgumentInput {
+        name: name.to_owned(),
+        number: value.as_i64().unwrap_or(UNKNOWN),
+        text,
+        kind: kind.to_owned(),
+    }
+}
+
+fn nothing(step: &str) -> Denial {
+    Denial {
+        code: "unreadable_step".to_owned(),
+        message: "the step is of a kind that no rule reads".to_owned(),
+        step: Some(step.to_owned()),
+        span: None,
+        allowed: None,
+    }
 }
 
 fn checks(checks: &[Check]) -> Result<Vec<CheckInput>, Denial> {

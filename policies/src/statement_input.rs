@@ -8,7 +8,7 @@ use crate::decision::Denial;
 use crate::input::UNKNOWN;
 
 /// What a statement is and touches, as `sql-facts` reads it; `text` is its canonical text.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Sql {
     concurrently: bool,
     conditions: Vec<String>,
@@ -30,7 +30,7 @@ pub(crate) struct Sql {
 }
 
 /// What VACUUM, ANALYZE, DROP, REINDEX, ALTER TABLE, or ALTER ROLE … SET says; empty for all other statements.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Utility {
     cascade: bool,
     columns: Vec<String>,
@@ -66,6 +66,16 @@ pub(crate) struct Call {
     limit: i64,
     pinned_columns: Vec<String>,
     relations: Vec<String>,
+}
+
+impl Sql {
+    /// Returns what stands where there is no statement.
+    pub(crate) fn none() -> Self {
+        Self {
+            kind: "none".to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Parses a statement once more: what was judged must be, byte for byte, what will be sent.

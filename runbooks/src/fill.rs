@@ -1,11 +1,12 @@
 //! Fills a runbook's parameters from a draft and its evidence, and checks what a plan says of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::parameter::Derive;
 use crate::plan::{MAX_LIFE_S, PlanContext};
+use crate::remote::render_value;
 use crate::render::render;
 use crate::runbook::Script;
 use crate::{
@@ -239,6 +240,21 @@ pub(crate) fn render_all(script: &mut Script<'_>, values: &BTreeMap<String, Para
             source,
         })?;
         Ok(())
+    })?;
+    script.each_action(|place, action| {
+        action.each_value(|part, value| {
+            render_value(value, values, &mut BTreeSet::new()).map_err(|source| PlanError::Render {
+                place: format!("{place}/{part}"),
+                source,
+            })
+        })?;
+        match action.faults().into_iter().next().or_else(|| action.rds_fault()) {
+            None => Ok(()),
+            Some((part, message)) => Err(PlanError::Call {
+                place: format!("{place}/{part}"),
+                message,
+            }),
+        }
     })?;
     for radius in script.blast_radius.iter_mut() {
         let name = radius.expected.as_ref().and_then(Value::as_str);

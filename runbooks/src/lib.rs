@@ -10,6 +10,7 @@ mod fill;
 mod hand_over;
 mod parameter;
 mod plan;
+mod remote;
 mod render;
 mod runbook;
 mod script;
@@ -25,6 +26,7 @@ pub use parameter::{Derive, ParameterSpec, ParameterType, ParameterValue, ValueE
 pub use plan::{
     BoundParameter, DraftValue, Plan, PlanContext, PlanDocument, PlanDraft, PlanError, RunbookRef, Source, Target,
 };
+pub use remote::{AwsRdsAction, CI_KEY, CiDispatchAction, GitChangeAction, RemoteCall};
 pub use render::RenderError;
 pub use runbook::{Finding, Risk, Runbook, RunbookDocument, runbook_schema};
 pub use script::{Action, NoRollback, Rollback, Rows, SqlAction, Step, StepClass, Undo};

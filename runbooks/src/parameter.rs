@@ -91,8 +91,8 @@ pub struct ParameterSpec {
 pub struct Derive {
     /// The other parameter.
     pub percent_of: String,
-    /// 1 to 100.
-    #[schemars(range(min = 1, max = 100))]
+    /// 1 to 400.
+    #[schemars(range(min = 1, max = 400))]
     pub percent: u32,
 }
 

@@ -256,6 +256,14 @@ pub enum PlanError {
         #[source]
         source: RenderError,
     },
+    /// The call with its values is none that the service could take.
+    #[error("the call at `{place}` cannot be made: {message}")]
+    Call {
+        /// A JSON pointer into the plan.
+        place: String,
+        /// What is wrong.
+        message: String,
+    },
     /// The times do not fit together.
     #[error(
         "the windows do not fit: not_before {0}, approve_by {1}, expires_at {2}; each must be later than the one before, and all within a day"
@@ -286,6 +294,7 @@ impl PlanError {
             Self::MixedRows { .. } => "mixed_rows",
             Self::Value { .. } => "value_refused",
             Self::Render { .. } => "render_refused",
+            Self::Call { .. } => "call_refused",
             Self::Windows(..) => "bad_window",
             Self::Nonce => "bad_nonce",
             Self::NotAPlan(_) => "not_a_plan",

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_path_to_error::Segment;
 
 use crate::parameter::Derive;
+use crate::remote::render_value;
 use crate::render::{placeholders, render};
-use crate::script::{Action, Rollback, SqlAction, Step};
+use crate::script::{Action, Rollback, Step};
 use crate::{BlastRadius, Check, Digest, ParameterSpec, ParameterType, ParameterValue, Verification};
 
 /// The schema that runbooks name in their field `schema`.
@@ -167,18 +168,31 @@ impl Script<'_> {
         }
         for (i, step) in self.steps.iter_mut().enumerate() {
             let place = format!("/steps/{i}");
-            let Action::Sql(SqlAction { statement, .. }) = &mut step.action;
-            f(&format!("{place}/action/statement"), statement)?;
+            if let Action::Sql(action) = &mut step.action {
+                f(&format!("{place}/action/statement"), &mut action.statement)?;
+            }
             each_check(&mut step.assert, &format!("{place}/assert"), &mut f)?;
             if let Rollback::Exact(undo) | Rollback::Compensating(undo) = &mut step.rollback {
-                let Action::Sql(SqlAction { statement, .. }) = &mut undo.action;
-                f(&format!("{place}/rollback/action/statement"), statement)?;
+                if let Action::Sql(action) = &mut undo.action {
+                    f(&format!("{place}/rollback/action/statement"), &mut action.statement)?;
+                }
                 each_check(&mut undo.assert, &format!("{place}/rollback/assert"), &mut f)?;
             }
         }
         each_check(self.stop_if, "/stop_if", &mut f)?;
         f("/verification/query", &mut self.verification.query)?;
         each_check(&mut self.verification.collateral, "/verification/collateral", &mut f)
+    }
+
+    /// Calls `f` with the place and the action of each step and each way back.
+    pub fn each_action<E>(&mut self, mut f: impl FnMut(&str, &mut Action) -> Result<(), E>) -> Result<(), E> {
+        for (i, step) in self.steps.iter_mut().enumerate() {
+            f(&format!("/steps/{i}/action"), &mut step.action)?;
+            if let Rollback::Exact(undo) | Rollback::Compensating(undo) = &mut step.rollback {
+                f(&format!("/steps/{i}/rollback/action"), &mut undo.action)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -297,8 +311,8 @@ fn check_parameters(document: &RunbookDocument, find: &mut impl FnMut(&str, Stri
                     format!("`{percent_of}` is not a number parameter with a source of its own"),
                 );
             }
-            if !(1..=100).contains(percent) {
-                find(&format!("{place}/derive/percent"), "must be from 1 to 100".into());
+            if !(1..=400).contains(percent) {
+                find(&format!("{place}/derive/percent"), "must be from 1 to 400".into());
             }
         }
     }
@@ -307,7 +321,7 @@ fn check_parameters(document: &RunbookDocument, find: &mut impl FnMut(&str, Stri
 fn check_steps(document: &RunbookDocument, find: &mut impl FnMut(&str, String)) {
     for (i, step) in document.steps.iter().enumerate() {
         let place = format!("/steps/{i}");
-        if step.assert.is_empty() {
+        if step.assert.is_empty() && step.action.sql().is_some() {
             find(
                 &format!("{place}/assert"),
                 "a step is proven by state: at least one assertion is needed".into(),
@@ -323,7 +337,7 @@ fn check_steps(document: &RunbookDocument, find: &mut impl FnMut(&str, String)) 
             }
             Rollback::None(_) => {}
             Rollback::Exact(undo) | Rollback::Compensating(undo) => {
-                if undo.assert.is_empty() {
+                if undo.assert.is_empty() && undo.action.sql().is_some() {
                     find(
                         &format!("{place}/rollback/assert"),
                         "an undo is proven by state: at least one assertion is needed".into(),
@@ -332,10 +346,24 @@ fn check_steps(document: &RunbookDocument, find: &mut impl FnMut(&str, String)) 
                 actions.push((format!("{place}/rollback/action"), &undo.action));
             }
         }
-        for (place, Action::Sql(action)) in actions {
-            if action.timeout_s == 0 {
+        if let Rollback::Exact(undo) = &step.rollback
+            && !undo.action.reverses(&step.action)
+        {
+            find(
+                &format!("{place}/rollback"),
+                "a call has no exact way back, but for a `git.change` with `from` and `to` exchanged: say `compensating`".into(),
+            );
+        }
+        for (place, action) in actions {
+            if action.timeout_s() == 0 {
                 find(&format!("{place}/timeout_s"), "must be at least 1".into());
             }
+            for (part, message) in action.faults() {
+                find(&format!("{place}/{part}"), message);
+            }
+            let Some(action) = action.sql() else {
+                continue;
+            };
             if action.lock_timeout_ms == 0 {
                 find(
                     &format!("{place}/lock_timeout_ms"),
@@ -389,6 +417,26 @@ fn check_templates(document: &RunbookDocument, find: &mut impl FnMut(&str, Strin
         }
         if let Err(error) = render(template, &samples) {
             find(place, error_chain(&error));
+        }
+        Ok::<(), std::convert::Infallible>(())
+    });
+    match walked {
+        Ok(()) => {}
+        Err(never) => match never {},
+    }
+    let walked = copy.script().each_action(|place, action| {
+        let rendered = action.each_value(|part, value| {
+            if let Err(error) = render_value(value, &samples, &mut used) {
+                find(&format!("{place}/{part}"), error.to_string());
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match rendered {
+            Ok(()) => {}
+            Err(never) => match never {},
+        }
+        if let Some((part, message)) = action.rds_fault() {
+            find(&format!("{place}/{part}"), message);
         }
         Ok::<(), std::convert::Infallible>(())
     });

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Check;
+use crate::remote::{AwsRdsAction, CiDispatchAction, GitChangeAction};
 
 /// One effect, what proves that it happened, and how it is undone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +16,8 @@ pub struct Step {
     pub summary: String,
     /// The effect itself.
     pub action: Action,
-    /// The state that proves the effect; a return code proves nothing.
+    /// The state of the database that proves the effect; a return code proves nothing. A step of another kind than `sql` may
+    /// have none: its executor asks the service itself.
     pub assert: Vec<Check>,
     /// How long the state may take to show, in seconds.
     #[schemars(range(min = 0, max = 3600))]
@@ -32,6 +34,15 @@ pub struct Step {
 pub enum Action {
     /// One SQL statement on the plan's target.
     Sql(SqlAction),
+    /// One call of the RDS API on the instance or cluster that the target is.
+    #[serde(rename = "aws.rds")]
+    AwsRds(AwsRdsAction),
+    /// One Terraform variable, as a commit.
+    #[serde(rename = "git.change")]
+    GitChange(GitChangeAction),
+    /// One run of a workflow, followed to its end.
+    #[serde(rename = "ci.dispatch")]
+    CiDispatch(CiDispatchAction),
 }
 
 /// One SQL statement. Its guard stands inside the statement.

@@ -76,7 +76,7 @@ fn fill(draft: &PlanDraft) -> Result<Plan, PlanError> {
 #[test]
 fn a_plan_holds_the_values_that_the_evidence_shows() {
     let plan = fill(&draft(0)).unwrap();
-    let runbooks::Action::Sql(action) = &plan.document().steps[0].action;
+    let action = plan.document().steps[0].action.sql().unwrap();
     assert_eq!(
         action.statement,
         "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a WHERE a.pid = 4242 \
@@ -293,12 +293,12 @@ fn connection_saturation_derives_its_limit_and_keeps_the_old_one_for_the_way_bac
     };
     let plan = Plan::fill(&draft, &Catalog::shipped().unwrap(), &[evidence], context()).unwrap();
     let step = &plan.document().steps[0];
-    let runbooks::Action::Sql(action) = &step.action;
+    let action = step.action.sql().unwrap();
     assert_eq!(
         action.statement,
         r#"ALTER ROLE "o'x""; DROP ROLE y; --" WITH CONNECTION LIMIT 20"#
     );
-    let runbooks::Action::Sql(undo) = &step.rollback.undo().unwrap().action;
+    let undo = step.rollback.undo().unwrap().action.sql().unwrap();
     assert_eq!(
         undo.statement,
         r#"ALTER ROLE "o'x""; DROP ROLE y; --" WITH CONNECTION LIMIT -1"#

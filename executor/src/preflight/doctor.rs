@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use runbooks::{Action, Catalog, Digest};
+use runbooks::{Catalog, Digest};
 use serde::Serialize;
 
 use super::facts::{Me, Setting, get};
@@ -292,8 +292,9 @@ impl Needs {
             for step in &document.steps {
                 let undo = step.rollback.undo().map(|undo| &undo.action);
                 for action in std::iter::once(&step.action).chain(undo) {
-                    let Action::Sql(action) = action;
-                    needs.add(&statement_with_examples(&action.statement, &document.parameters));
+                    if let Some(action) = action.sql() {
+                        needs.add(&statement_with_examples(&action.statement, &document.parameters));
+                    }
                 }
             }
         }

@@ -11,7 +11,7 @@ mod report;
 mod serving;
 
 use policies::{PermittedPlan, Policy, PolicyContext};
-use runbooks::{Action, Catalog, Digest, Plan, PlanDocument, SqlAction, Timestamp};
+use runbooks::{Catalog, Digest, Plan, PlanDocument, SqlAction, Timestamp};
 
 use crate::admission::check_window;
 use crate::clock::{Clock, SystemClock};
@@ -19,7 +19,9 @@ use crate::config::{Config, TargetConfig};
 use crate::credentials::LookingCredential;
 use crate::executor::OpenError;
 use crate::halt::Fault;
+use crate::marker::Direction;
 use crate::prove::{Answer, CHANGED};
+use crate::remote::{Away, Key, Remote};
 use crate::target::TargetError;
 
 use facts::{Holder, Me, Subject};
@@ -177,7 +179,9 @@ async fn look_at(
         findings.push(Finding::blocks(&cause.code, cause.message));
     }
     state(&mut look, plan, findings).await?;
-    steps(&look, plan, findings).await
+    steps(&look, plan, findings).await?;
+    calls(bench, plan, &permitted.plan().digest(), findings).await;
+    Ok(())
 }
 
 async fn state(look: &mut Look<'_>, plan: &PlanDocument, findings: &mut Vec<Finding>) -> Result<(), TargetError> {
@@ -201,14 +205,45 @@ async fn steps(look: &Look<'_>, plan: &PlanDocument, findings: &mut Vec<Finding>
     let me = Me::ask(look).await?;
     findings.extend(judge::marker(&me));
     for step in &plan.steps {
-        let Action::Sql(action) = &step.action;
-        look_at_step(look, &me, &format!("step `{}`", step.id), action, findings).await?;
-        if let Some(undo) = step.rollback.undo() {
-            let Action::Sql(action) = &undo.action;
+        if let Some(action) = step.action.sql() {
+            look_at_step(look, &me, &format!("step `{}`", step.id), action, findings).await?;
+        }
+        if let Some(action) = step.rollback.undo().and_then(|undo| undo.action.sql()) {
             look_at_step(look, &me, &format!("the undo of step `{}`", step.id), action, findings).await?;
         }
     }
     Ok(())
+}
+
+/// Each call of a service beside the database: whether it could be made now. A way back cannot be tried yet, as what it
+/// undoes is not there; that this executor knows its service is asked.
+async fn calls(bench: &Bench<'_>, plan: &PlanDocument, digest: &Digest, findings: &mut Vec<Finding>) {
+    for step in &plan.steps {
+        let undo = step.rollback.undo().map(|undo| &undo.action);
+        if let Some(Err(cause)) = undo.and_then(|action| Remote::of(action, bench.config)) {
+            let message = format!("the undo of step `{}`: {}", step.id, cause.message);
+            findings.push(Finding::blocks(&cause.code, message));
+        }
+        let key = Key {
+            plan: *digest,
+            step: step.id.clone(),
+            direction: Direction::Do,
+        };
+        let asked = match Remote::of(&step.action, bench.config) {
+            None => continue,
+            Some(Err(cause)) => Err(cause),
+            Some(Ok(remote)) => match remote.ready(&key).await {
+                Ok(answer) => answer,
+                Err(Away(cause)) => Err(cause),
+            },
+        };
+        if let Err(cause) = asked {
+            findings.push(Finding::blocks(
+                &cause.code,
+                format!("step `{}`: {}", step.id, cause.message),
+            ));
+        }
+    }
 }
 
 async fn look_at_step(

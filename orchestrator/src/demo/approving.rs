@@ -83,8 +83,9 @@ pub(super) fn show_plan(story: &Story, plan: &PlanDocument, digest: &str, reques
     story.show(&format!("page      {}", request.approval_url));
     for (index, step) in plan.steps.iter().enumerate() {
         story.show(&format!("step {}    {}", index + 1, step.summary));
-        let Action::Sql(sql) = &step.action;
-        story.show(&format!("          {};", sql.statement));
+        for line in step.action.text().lines() {
+            story.show(&format!("          {line}"));
+        }
         let undo = match &step.rollback {
             Rollback::Exact(undo) | Rollback::Compensating(undo) => undo.summary.clone(),
             Rollback::None(none) => format!("none: {}", none.reason),

@@ -121,7 +121,5 @@ pub(super) fn print_failure(incident: &str, why: &str, story: &Story) -> Result<
 }
 
 fn statement(action: &Action) -> String {
-    match action {
-        Action::Sql(sql) => sql.statement.clone(),
-    }
+    action.text()
 }

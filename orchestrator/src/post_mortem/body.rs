@@ -322,10 +322,8 @@ fn document(incident: &Incident) -> Option<PlanDocument> {
     serde_json::from_str(&incident.plan.as_ref()?.text).ok()
 }
 
-fn statement(step: &Step) -> &str {
-    match &step.action {
-        Action::Sql(action) => &action.statement,
-    }
+fn statement(step: &Step) -> String {
+    step.action.text()
 }
 
 fn rollback(step: &Step) -> String {

@@ -127,6 +127,9 @@ fn rows(policy: &Policy) -> Vec<(String, PlanDocument)> {
     for (name, document) in samples(policy) {
         let statement = match name {
             "vacuum-analyze" => "VACUUM (ANALYZE) of one table",
+            "rds-storage" => "More storage of an RDS instance",
+            "terraform-variable" => "A Terraform variable",
+            "workflow" => "A run of a workflow",
             "vacuum-freeze" => "VACUUM (FREEZE) of one table",
             "analyze" => "ANALYZE of one table",
             "reindex-index" => "REINDEX INDEX CONCURRENTLY",

@@ -38,6 +38,26 @@ pub fn samples(policy: &Policy) -> Vec<(&'static str, PlanDocument)> {
     slot["risk"] = json!("high");
     slot["steps"][0]["irreversible"] = json!(true);
     slot["steps"][0]["action"]["rows"] = json!({"at_least": 1, "at_most": 1});
+    let call = |risk: &str, action: Value, rollback: Value, parameters: Value| {
+        let mut plan = plain(policy);
+        plan["risk"] = json!(risk);
+        plan["parameters"] = parameters;
+        plan["steps"][0]["action"] = action;
+        plan["steps"][0]["assert"] = json!([]);
+        plan["steps"][0]["rollback"] = rollback;
+        plan
+    };
+    let none = || json!({"class": "none", "reason": "storage never shrinks"});
+    let instance = || evidence(&[("instance", "instance", "orders-1")]);
+    let variable = |from: u32, to: u32| {
+        json!({"kind": "git.change", "repository": "infrastructure", "file": "prod/orders.tfvars", "timeout_s": 60,
+            "variable": "allocated_storage", "from": from, "to": to})
+    };
+    let back = || json!({"class": "exact", "summary": "As it was", "action": variable(120, 100), "assert": []});
+    let storage = json!({"kind": "aws.rds", "operation": "ModifyDBInstance", "timeout_s": 60, "parameters":
+        {"DBInstanceIdentifier": "orders-1", "AllocatedStorage": 120, "ApplyImmediately": true}});
+    let restart = json!({"kind": "ci.dispatch", "repository": "infrastructure", "workflow": "restart.yml", "timeout_s": 60,
+        "git_ref": "main", "inputs": {"service": "checkout", "drain": true, "batch": 2}});
     let work_mem = "ALTER ROLE app SET work_mem TO \"64MB\"";
     let autovacuum = "ALTER TABLE public.orders SET (autovacuum_vacuum_scale_factor=0.01)";
     [
@@ -65,6 +85,12 @@ pub fn samples(policy: &Policy) -> Vec<(&'static str, PlanDocument)> {
             ),
         ),
         ("drop-replication-slot", slot),
+        ("rds-storage", call("high", storage, none(), instance())),
+        (
+            "terraform-variable",
+            call("medium", variable(100, 120), back(), json!({})),
+        ),
+        ("workflow", call("medium", restart, none(), json!({}))),
     ]
     .into_iter()
     .map(|(name, plan)| (name, canonical(plan)))

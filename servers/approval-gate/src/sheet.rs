@@ -30,7 +30,7 @@ pub enum Block {
     Facts(Vec<(String, String)>),
     /// A sentence.
     Note(String),
-    /// A statement, exactly as it runs.
+    /// A statement or a call, exactly as it runs.
     Sql(String),
     /// A part within a part.
     Item(Part),
@@ -281,8 +281,8 @@ fn step(number: usize, step: &Step) -> Block {
 }
 
 fn action_blocks(action: &runbooks::Action) -> Vec<Block> {
-    match action {
-        runbooks::Action::Sql(sql) => {
+    match (action, action.remote()) {
+        (runbooks::Action::Sql(sql), _) => {
             let rows = sql.rows.map_or("not counted".to_owned(), |rows| {
                 if rows.at_least == rows.at_most {
                     format!("exactly {}", rows.at_least)
@@ -306,6 +306,18 @@ fn action_blocks(action: &runbooks::Action) -> Vec<Block> {
                 ]),
             ]
         }
+        (_, Some(call)) => vec![
+            Block::Sql(call.to_string()),
+            facts([
+                (
+                    "class",
+                    "a call: after a crash the service is asked what became of it, never called again blindly"
+                        .to_owned(),
+                ),
+                ("timeout", duration(i64::from(action.timeout_s()))),
+            ]),
+        ],
+        (_, None) => Vec::new(),
     }
 }
 

@@ -39,10 +39,20 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
             (None, _) => support.push(reason(format!("at most {} {unit} are hit", radius.limit), &[&cite])),
         }
     }
-    let spends_nothing = case.plan.steps.iter().all(|step| match step.action {
-        Action::Sql(_) => true,
-    });
-    if spends_nothing {
+    let calls = case.plan.steps.iter().enumerate();
+    let calls: Vec<_> = calls
+        .filter(|(_, step)| matches!(step.action, Action::AwsRds(_)))
+        .collect();
+    for (index, step) in &calls {
+        objections.push(reason(
+            format!(
+                "step `{}` may cost money for as long as it stays: {}",
+                step.id, step.summary
+            ),
+            &[&format!("/steps/{index}")],
+        ));
+    }
+    if calls.is_empty() {
         support.push(reason(
             "no step buys, resizes or restarts anything: no money is spent",
             &["/steps"],

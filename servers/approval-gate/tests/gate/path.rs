@@ -203,7 +203,7 @@ async fn the_page_shows_what_will_be_done_and_runs_nothing() {
     assert!(policy.starts_with("default-src 'none'; style-src 'self'"), "{policy}");
     let html = page.text().await.unwrap();
     let step = plan.document().steps.first().unwrap();
-    let runbooks::Action::Sql(action) = &step.action;
+    let action = step.action.sql().unwrap();
     let grouped = plan
         .digest()
         .hex()

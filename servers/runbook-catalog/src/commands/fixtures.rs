@@ -183,15 +183,13 @@ fn script(plan: &PlanDocument) -> String {
     }
     checks(&mut out, "stop unless", &plan.stop_if);
     for step in &plan.steps {
-        let Action::Sql(action) = &step.action;
         let lost = if step.irreversible { ", irreversible" } else { "" };
-        let head = format!("step {} ({}{lost})", step.id, limits(action));
-        statement(&mut out, &head, &action.statement);
+        let head = format!("step {} ({}{lost})", step.id, limits(&step.action));
+        effect(&mut out, &head, &step.action);
         checks(&mut out, "  then", &step.assert);
         match &step.rollback {
             Rollback::Exact(undo) | Rollback::Compensating(undo) => {
-                let Action::Sql(action) = &undo.action;
-                statement(&mut out, &format!("  undo ({})", limits(action)), &action.statement);
+                effect(&mut out, &format!("  undo ({})", limits(&undo.action)), &undo.action);
                 checks(&mut out, "  then", &undo.assert);
             }
             Rollback::None(none) => {
@@ -209,7 +207,10 @@ fn script(plan: &PlanDocument) -> String {
     out
 }
 
-fn limits(action: &SqlAction) -> String {
+fn limits(action: &Action) -> String {
+    let Some(action) = action.sql() else {
+        return format!("timeout {} s", action.timeout_s());
+    };
     let rows = action.rows.map_or(String::new(), |rows| {
         format!(", {} to {} rows", rows.at_least, rows.at_most)
     });
@@ -222,6 +223,19 @@ fn limits(action: &SqlAction) -> String {
 fn checks(out: &mut String, label: &str, checks: &[Check]) {
     for check in checks {
         statement(out, &format!("{label} {}: {}", check.id, check.expect), &check.query);
+    }
+}
+
+/// A call is no SQL, and stands as a comment.
+fn effect(out: &mut String, head: &str, action: &Action) {
+    match action.sql() {
+        Some(action) => statement(out, head, &action.statement),
+        None => {
+            let _ = writeln!(out, "\n-- {head}");
+            for line in action.text().lines() {
+                let _ = writeln!(out, "--   {line}");
+            }
+        }
     }
 }
 
