@@ -9,7 +9,7 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// Each crate of ours, the crates of ours that it may ship with directly, and why no others.
-const ALLOWED: [(&str, &[&str], &str); 20] = [
+const ALLOWED: [(&str, &[&str], &str); 22] = [
     (
         "sql-facts",
         &[],
@@ -51,7 +51,16 @@ const ALLOWED: [(&str, &[&str], &str); 20] = [
         &["journal"],
         "every server starts the same way and can log to the journal",
     ),
-    ("aws-telemetry", &["kit"], "what the two servers that read AWS share"),
+    (
+        "aws-query",
+        &[],
+        "a signed request and its answer: who may ask what is said elsewhere",
+    ),
+    (
+        "aws-telemetry",
+        &["aws-query", "kit"],
+        "what the two servers that read AWS share",
+    ),
     (
         "cloudwatch-logs",
         &["aws-telemetry", "kit"],
@@ -78,8 +87,13 @@ const ALLOWED: [(&str, &[&str], &str); 20] = [
         "re-derives everything from bytes",
     ),
     (
+        "rds",
+        &["aws-query", "rds-call"],
+        "changes RDS for the executor; what may be changed is decided before it is asked",
+    ),
+    (
         "executor",
-        &["approval", "journal", "policies", "runbooks"],
+        &["approval", "journal", "policies", "rds", "runbooks"],
         "verifies alone; shares no code with what listens",
     ),
     (
@@ -148,16 +162,18 @@ const FORBIDDEN: [Forbidden; 9] = [
             "policies",
             "kit",
             "journal",
+            "aws-query",
             "aws-telemetry",
             "cloudwatch-logs",
             "performance-insights",
+            "rds",
             "runbook-catalog",
         ],
         to: &["tokio-postgres", "postgres", "postgres-protocol", "sqlx*", "diesel*"],
         why: "only postgres-readonly reads a database and only the executor changes one",
     },
     Forbidden {
-        from: &["executor"],
+        from: &["executor", "rds", "aws-query"],
         to: &["axum*", "actix*", "warp", "rocket*", "tonic*", "rmcp*", "kit"],
         why: "the executor listens to nobody: it pulls signed orders",
     },
@@ -167,7 +183,7 @@ const FORBIDDEN: [Forbidden; 9] = [
         why: "proposal holds no key that signs or verifies an approval",
     },
     Forbidden {
-        from: &["executor", "approval", "approval-gate"],
+        from: &["executor", "approval", "approval-gate", "rds"],
         to: &["openssl", "openssl-sys", "native-tls", "rsa"],
         why: "rsa has an unpatched timing leak (RUSTSEC-2023-0071); OpenSSL is a second TLS that nobody audits here",
     },
@@ -183,7 +199,7 @@ const FORBIDDEN: [Forbidden; 9] = [
             "performance-insights",
             "aws-telemetry",
         ],
-        to: &["approval", "policies", "executor", "model", "agents", "genai"],
+        to: &["approval", "policies", "executor", "rds", "model", "agents", "genai"],
         why: "observation reads and can do nothing else",
     },
     Forbidden {

@@ -5,6 +5,7 @@ what that leaves out (enums, patterns, lengths, ranges, unknown members). Answer
 by the same code before they are sent, so a wrong stand-in cannot answer. What the tests script goes in by /control.
 """
 import datetime
+import functools
 import html
 import json
 import re
@@ -25,6 +26,12 @@ class Refused(Exception):
         self.code, self.message, self.status, self.members = code, message, status, members
 
 
+@functools.cache
+def model_of(service):
+    """Reading one takes longer than answering a request."""
+    return botocore.session.get_session().get_service_model(service)
+
+
 class StandIn:
     """Subclasses have one method per operation (`GetResourceMetrics(self, request) -> response`)."""
 
@@ -32,7 +39,7 @@ class StandIn:
     invalid = "InvalidParameterException"
 
     def __init__(self):
-        self.model = botocore.session.get_session().get_service_model(self.service)
+        self.model = model_of(self.service)
         self.lock = threading.RLock()
         self.requests = []
         self.faults = []
@@ -41,10 +48,12 @@ class StandIn:
     # What is spoken beside the service's own protocol: service by the prefix of X-Amz-Target, or of the query protocol.
     targets = {}
     query_service = None
+    # Operations of the query protocol that belong to other services.
+    query_services = {}
 
     def answer(self, operation, request, service=None):
         """An operation of another service is one of ours, named `service:Operation` in the journal."""
-        model = botocore.session.get_session().get_service_model(service) if service else self.model
+        model = model_of(service) if service else self.model
         method, shape = getattr(self, operation), model.operation_model(operation)
         operation = f"{service}:{operation}" if service else operation
         with self.lock:
@@ -150,7 +159,29 @@ def xml(value, name=""):
         return "".join(f"<{member}>{xml(item)}</{member}>" for item in value)
     if isinstance(value, datetime.datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    if isinstance(value, bool):
+        return str(value).lower()
     return html.escape(str(value))
+
+
+def unflatten(shape, fields, prefix):
+    """Takes what belongs to `prefix` out of the query protocol's flat fields: `Filters.Filter.1.Values.Value.1=x`."""
+    if shape.type_name == "structure":
+        found = {}
+        for name, member in shape.members.items():
+            value = unflatten(member, fields, f"{prefix}.{member.serialization.get('name', name)}".lstrip("."))
+            if value is not None:
+                found[name] = value
+        return found if found or not prefix else None
+    if shape.type_name == "list":
+        item, found = shape.member.serialization.get("name", "member"), []
+        while (value := unflatten(shape.member, fields, f"{prefix}.{item}.{len(found) + 1}")) is not None:
+            found.append(value)
+        return found or None
+    if prefix not in fields:
+        return None
+    read = {"integer": int, "timestamp": datetime.datetime.fromisoformat, "boolean": lambda text: {"true": True, "false": False}[text]}
+    return read.get(shape.type_name, str)(fields.pop(prefix))
 
 
 def serve(standin):
@@ -165,7 +196,10 @@ def serve(standin):
             for name, value in (("Content-Type", content_type), ("Content-Length", str(len(body))), *headers):
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            try:
+                self.wfile.write(body)
+            except BrokenPipeError:
+                pass  # Whoever asked did not wait for the answer.
 
         def do_GET(self):
             with standin.lock:
@@ -192,7 +226,7 @@ def serve(standin):
                     raise Refused("MissingAuthenticationToken", "the request is not signed", 403)
                 request = without_nulls(cbor2.loads(body) if cbor else json.loads(body))
                 service = None if cbor else standin.targets.get(self.headers["X-Amz-Target"].split(".")[0])
-                model = botocore.session.get_session().get_service_model(service) if service else standin.model
+                model = model_of(service) if service else standin.model
                 shape = model.operation_model(operation).input_shape
                 status, answer = 200, standin.answer(operation, times(shape, request), service)
             except Refused as refused:
@@ -202,17 +236,19 @@ def serve(standin):
             self.send(status, encode(answer), "application/cbor" if cbor else "application/x-amz-json-1.1", headers)
 
         def query(self, body):
-            """The query protocol: parameters in, XML out; as much of it as flat requests need."""
-            request = dict(urllib.parse.parse_qsl(body.decode()))
-            operation = request.pop("Action")
-            request.pop("Version")
-            shape = botocore.session.get_session().get_service_model(standin.query_service).operation_model(operation).input_shape
-            read = {"integer": int, "timestamp": lambda text: datetime.datetime.fromisoformat(text)}
-            request = {name: read.get(shape.members[name].type_name, str)(value) for name, value in request.items() if name in shape.members}
+            """The query protocol: parameters in, XML out. A parameter that the model does not know is refused."""
+            fields = dict(urllib.parse.parse_qsl(body.decode(), keep_blank_values=True))
+            operation = fields.pop("Action")
+            service = standin.query_services.get(operation, standin.query_service)
+            model = model_of(service)
+            version, shape = fields.pop("Version"), model.operation_model(operation).input_shape
+            request = unflatten(shape, fields, "")
             try:
                 if "AWS4-HMAC-SHA256" not in self.headers.get("Authorization", ""):
                     raise Refused("MissingAuthenticationToken", "the request is not signed", 403)
-                answer = standin.answer(operation, request, standin.query_service)
+                if fields or version != model.api_version:
+                    raise Refused("ValidationError", f"unknown: {sorted(fields)}, version {version}")
+                answer = standin.answer(operation, request, service)
                 text = f"<{operation}Response><{operation}Result>{xml(answer)}</{operation}Result></{operation}Response>"
                 self.send(200, text.encode(), "text/xml")
             except Refused as refused:

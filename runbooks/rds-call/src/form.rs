@@ -12,10 +12,15 @@ impl Form {
 
     /// Starts a request to a service whose API has this version.
     pub fn of(operation: &str, version: &str) -> Self {
-        let mut form = Self(String::new());
+        let mut form = Self::empty();
         form.field("Action", operation);
         form.field("Version", version);
         form
+    }
+
+    /// Starts without any field.
+    pub fn empty() -> Self {
+        Self(String::new())
     }
 
     /// Adds a field. Whatever the value holds, it ends no other field.

@@ -10,11 +10,12 @@ mod session;
 mod signed;
 mod window;
 
+pub use aws_query::{Element, SignedCall, Xml};
+
 pub use account::{Account, AwsFlags, AwsSettings};
 pub use literals::without_literals;
 pub use redact::Secrets;
 pub use refusal::{Refusal, refused};
 pub use scrub::{Scrubbed, Scrubber};
 pub use session::Session;
-pub use signed::{SignedCall, xml_elements, xml_text};
 pub use window::{Window, to_rfc3339};

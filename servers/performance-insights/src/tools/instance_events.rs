@@ -1,7 +1,7 @@
 //! Tool `instance_events`.
 
 use async_trait::async_trait;
-use aws_telemetry::{Scrubbed, Scrubber, SignedCall, Window, to_rfc3339, xml_elements, xml_text};
+use aws_telemetry::{Element, Refusal, Scrubbed, Scrubber, SignedCall, Window, Xml, to_rfc3339};
 use chrono::{SecondsFormat, Utc};
 use kit::{CallContext, Hints, Tool, ToolError};
 use schemars::JsonSchema;
@@ -86,16 +86,14 @@ impl Tool for InstanceEvents {
             time(window.from),
             time(window.to),
         );
-        let request = SignedCall {
-            service: "rds",
-            operation: "DescribeEvents",
-            content_type: "application/x-www-form-urlencoded",
-            target: None,
-            body,
-        };
+        let request = SignedCall::query("rds", "DescribeEvents", body);
         let answer = until_cancelled(call, state.session.call(&request)).await?;
+        let answer = Xml::parse(&answer)
+            .ok_or_else(|| Refusal::UnexpectedAnswer.error("the answer to DescribeEvents could not be read"))?;
+        let answer = answer.root();
         let mut scrubber = Scrubber::default();
-        let mut events: Vec<Event> = xml_elements(&answer, "Event")
+        let mut events: Vec<Event> = answer
+            .members("Events")
             .map(|event| read(event, &mut scrubber))
             .collect();
         events.sort_by(|a, b| b.at.cmp(&a.at));
@@ -105,19 +103,21 @@ impl Tool for InstanceEvents {
             from: to_rfc3339(window.from),
             to: to_rfc3339(window.to),
             untrusted: true,
-            truncated: xml_text(&answer, "Marker").is_some() || events.len() >= MAX_EVENTS,
+            truncated: answer.descendant("Marker").is_some() || events.len() >= MAX_EVENTS,
             events,
             scrubbed: scrubber.report(),
         })
     }
 }
 
-fn read(event: &str, scrubber: &mut Scrubber) -> Event {
-    let text = |name: &str| xml_text(event, name).unwrap_or_default();
+fn read(event: Element<'_, '_>, scrubber: &mut Scrubber) -> Event {
+    let text = |name: &str| event.text_of(name).unwrap_or_default();
     Event {
-        at: scrubber.line(&text("Date"), 40),
-        message: scrubber.line(&text("Message"), 500),
-        categories: xml_elements(event, "EventCategory")
+        at: scrubber.line(text("Date"), 40),
+        message: scrubber.line(text("Message"), 500),
+        categories: event
+            .members("EventCategories")
+            .filter_map(Element::text)
             .map(|name| scrubber.line(name, 60))
             .collect(),
     }
