@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use incident::{Event, Opinion, RequestTicket, Verdict};
-use runbooks::{Action, PlanDocument, Rollback};
+use runbooks::{PlanDocument, Rollback};
 use tokio::process::Command;
 use tokio::sync::broadcast::Receiver;
 

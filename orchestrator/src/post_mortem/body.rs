@@ -1,7 +1,7 @@
 //! The sections of a post-mortem, in the order in which they are read.
 
 use incident::{Author, Incident, Opinion, Revision, Signal};
-use runbooks::{Action, PlanDocument, Rollback, Source, Step};
+use runbooks::{PlanDocument, Rollback, Source, Step};
 use serde_json::Value;
 
 use super::Record;
@@ -159,7 +159,7 @@ pub(super) fn plan(page: &mut Page, incident: &Incident) {
     );
     for step in &document.steps {
         page.text(&format!("Step {}: {}", step.id, step.summary));
-        page.fenced("sql", statement(step));
+        page.fenced("sql", &statement(step));
         page.text(&rollback(step));
     }
     for radius in &document.blast_radius {

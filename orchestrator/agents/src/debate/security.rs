@@ -1,7 +1,7 @@
 //! Whether the plan can only do what it says: values from untouched evidence, guards, no privilege beyond need.
 
 use incident::Opinion;
-use runbooks::{Action, Source};
+use runbooks::Source;
 
 use super::{Case, opinion, reason};
 

@@ -11,8 +11,7 @@ use anyhow::Context;
 use kit::ExitCode;
 use policies::{Policy, PolicyContext};
 use runbooks::{
-    Action, Catalog, Check, DraftValue, Evidence, Plan, PlanDocument, PlanDraft, Rollback, Runbook, SqlAction,
-    Timestamp,
+    Action, Catalog, Check, DraftValue, Evidence, Plan, PlanDocument, PlanDraft, Rollback, Runbook, Timestamp,
 };
 use serde::Deserialize;
 use serde_json::Value;
