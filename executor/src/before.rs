@@ -3,20 +3,19 @@
 use runbooks::PlanDocument;
 
 use crate::execution::WholeEvent;
-use crate::executor::Executor;
 use crate::halt::Halt;
 use crate::identity;
 use crate::permission::{Permission, away};
 use crate::prove::{self, Answer};
 use crate::record::Record;
-use crate::remote::Remote;
+use crate::remote::{Asker, Remote};
 use crate::surroundings::Surroundings;
 use crate::target::Target;
 
 /// Checks that the plan was not used before, that its prechecks hold, and that no more than it says is in reach; and notes
 /// what stands around it.
 pub(crate) async fn check(
-    executor: &Executor,
+    asker: &Asker<'_>,
     plan: &PlanDocument,
     target: &mut Target<'_>,
     record: &mut Record<'_>,
@@ -32,7 +31,7 @@ pub(crate) async fn check(
     for step in &plan.steps {
         let undo = step.rollback.undo().map(|undo| &undo.action);
         for action in std::iter::once(&step.action).chain(undo) {
-            if let Some(Err(cause)) = Remote::of(action, executor.config()) {
+            if let Some(Err(cause)) = Remote::of(action, asker) {
                 return Err(Halt::stop(cause));
             }
         }

@@ -8,7 +8,7 @@ use journal::Publish;
 use runbooks::Target;
 
 use crate::config_reader::Section;
-use crate::remote::{RepositoryConfig, parse_repository};
+use crate::remote::{AwsConfig, RepositoryConfig, parse_aws, parse_repository};
 use crate::step::Cause;
 
 /// Everything this executor knows by itself. Nothing in it ever comes from an order.
@@ -74,6 +74,8 @@ pub struct TargetConfig {
     pub credential: CredentialSource,
     /// PEM certificates that are trusted beside those of the system.
     pub ca_file: Option<PathBuf>,
+    /// What it is at AWS, where it is there and may be changed there.
+    pub aws: Option<AwsConfig>,
 }
 
 /// Where a credential lies. Nothing of it is read before an order is verified; for a preflight, which can only look, before
@@ -82,11 +84,20 @@ pub struct TargetConfig {
 pub enum CredentialSource {
     /// A file that holds the whole connection string.
     DsnFile(PathBuf),
-    /// A connection string without its password, and the file that holds the password.
-    Dsn {
-        dsn: String,
-        password_file: Option<PathBuf>,
-    },
+    /// A connection string without its password, and where that is.
+    Dsn { dsn: String, password: Password },
+}
+
+/// Where the password lies.
+#[derive(Debug, Clone)]
+pub enum Password {
+    /// There is none: a certificate, or a server that asks for none.
+    None,
+    File(PathBuf),
+    /// A program and its arguments, without a shell; what it prints is the password.
+    Command(Vec<String>),
+    /// A token of IAM, for a quarter of an hour.
+    Iam,
 }
 
 /// The file cannot be used; nothing was opened.
@@ -290,8 +301,13 @@ fn parse_target(mut section: Section, environment: Option<&str>, faults: &mut Ve
     let dsn = section.optional_text("dsn", faults);
     let password_file = section.optional_path("password_file", faults);
     let ca_file = section.optional_path("ca_file", faults);
+    let password_command = section.optional_texts("password_command", faults);
+    let iam_login = section.flag("iam_login", faults).unwrap_or(false);
+    let aws = section.has("aws").then(|| section.optional_section("aws", faults));
     let place = section.place().to_owned();
     section.end(faults);
+    let has_aws = aws.is_some();
+    let aws = aws.and_then(|aws| parse_aws(aws, faults));
     if let (Some(ours), Some(of_target)) = (environment, &of_target)
         && ours != of_target
     {
@@ -300,14 +316,29 @@ fn parse_target(mut section: Section, environment: Option<&str>, faults: &mut Ve
         ));
     }
     let credential = match (dsn_file, dsn) {
-        (Some(file), None) if password_file.is_none() => Some(CredentialSource::DsnFile(file)),
+        (Some(file), None) if password_file.is_none() && password_command.is_none() && !iam_login => {
+            Some(CredentialSource::DsnFile(file))
+        }
         (None, Some(dsn)) => {
             check_dsn(&place, &dsn, faults);
-            Some(CredentialSource::Dsn { dsn, password_file })
+            if iam_login && !has_aws {
+                faults.push(format!("`{place}.iam_login` needs `[targets.aws]`"));
+            }
+            let password = match (password_file, password_command, iam_login) {
+                (None, None, false) => Some(Password::None),
+                (Some(path), None, false) => Some(Password::File(path)),
+                (None, Some(command), false) if !command.is_empty() => Some(Password::Command(command)),
+                (None, None, true) => Some(Password::Iam),
+                _ => {
+                    faults.push(format!("`{place}` has more than one of `password_file`, `password_command` and `iam_login`, or an empty one"));
+                    None
+                }
+            };
+            password.map(|password| CredentialSource::Dsn { dsn, password })
         }
         (Some(_), None) => {
             faults.push(format!(
-                "`{place}.password_file` goes with `dsn`; `dsn_file` holds the password itself"
+                "`{place}`: `password_file`, `password_command` and `iam_login` go with `dsn`; `dsn_file` holds the password itself"
             ));
             None
         }
@@ -325,6 +356,7 @@ fn parse_target(mut section: Section, environment: Option<&str>, faults: &mut Ve
         },
         credential: credential?,
         ca_file,
+        aws: if has_aws { Some(aws?) } else { None },
     })
 }
 

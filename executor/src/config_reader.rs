@@ -20,6 +20,10 @@ impl Section {
         &self.place
     }
 
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     pub(crate) fn section(&mut self, key: &str, faults: &mut Vec<String>) -> Self {
         if !self.table.contains_key(key) {
             faults.push(format!("`[{}]` is missing", self.at(key)));

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 use approval::ApprovedPlan;
 use policies::PermittedPlan;
-use runbooks::Target;
+use runbooks::{Digest, Target};
 use tokio_postgres::config::{Host, SslMode};
 
-use crate::config::{CredentialSource, TargetConfig};
+use crate::config::{CredentialSource, Password, TargetConfig};
+use crate::remote::{UNNAMED, session};
+use crate::step::Cause;
 
 /// The right to change one target. Nobody gets one without an approved plan for that target, and nobody can copy it,
 /// print it, or build it:
@@ -49,6 +53,10 @@ pub enum CredentialError {
     },
     #[error("`{0}` is no connection string")]
     Malformed(String),
+    #[error("the password command `{program}` gave no password: {why}")]
+    Command { program: String, why: String },
+    #[error("no login with IAM is possible: {0}")]
+    Iam(Cause),
 }
 
 impl CredentialError {
@@ -57,17 +65,23 @@ impl CredentialError {
             Self::OtherTarget { .. } => "wrong_target",
             Self::Unreadable { .. } => "credential_unreadable",
             Self::Malformed(_) => "credential_malformed",
+            Self::Command { .. } => "credential_command",
+            Self::Iam(_) => "credential_iam",
         }
     }
 }
 
 impl Credential {
     /// Reads the credential for the target of an approved plan.
-    pub fn obtain(approved: &ApprovedPlan, target: &TargetConfig) -> Result<Self, CredentialError> {
-        Self::for_target(&approved.plan().document().target, target)
+    pub async fn obtain(approved: &ApprovedPlan, target: &TargetConfig) -> Result<Self, CredentialError> {
+        let who = Who {
+            plan: approved.plan().digest(),
+            approver: approved.approvers().first().map_or(UNNAMED, String::as_str),
+        };
+        Self::for_target(&approved.plan().document().target, target, &who).await
     }
 
-    fn for_target(of_plan: &Target, target: &TargetConfig) -> Result<Self, CredentialError> {
+    async fn for_target(of_plan: &Target, target: &TargetConfig, who: &Who<'_>) -> Result<Self, CredentialError> {
         if *of_plan != target.target {
             return Err(CredentialError::OtherTarget {
                 approved: of_plan.name.clone(),
@@ -76,10 +90,16 @@ impl Credential {
         }
         let mut config = match &target.credential {
             CredentialSource::DsnFile(path) => parse(read(path)?.trim(), &path.display().to_string())?,
-            CredentialSource::Dsn { dsn, password_file } => {
+            CredentialSource::Dsn { dsn, password } => {
                 let mut config = parse(dsn, "targets.dsn")?;
-                if let Some(path) = password_file {
-                    config.password(read(path)?.trim_end_matches(['\r', '\n']));
+                match password {
+                    Password::None => {}
+                    Password::File(path) => drop(config.password(read(path)?.trim_end_matches(['\r', '\n']))),
+                    Password::Command(command) => drop(config.password(ask(command).await?)),
+                    Password::Iam => {
+                        let token = iam(&config, target, who).await.map_err(CredentialError::Iam)?;
+                        config.password(token.expose());
+                    }
                 }
                 config
             }
@@ -119,18 +139,92 @@ pub(crate) struct LookingCredential(Credential);
 
 impl LookingCredential {
     /// Reads the credential for the target of a plan that the executor's own policy allows.
-    pub(crate) fn obtain(permitted: &PermittedPlan, target: &TargetConfig) -> Result<Self, CredentialError> {
-        Credential::for_target(&permitted.plan().document().target, target).map(Self)
+    pub(crate) async fn obtain(permitted: &PermittedPlan, target: &TargetConfig) -> Result<Self, CredentialError> {
+        let who = Who {
+            plan: permitted.plan().digest(),
+            approver: "preflight",
+        };
+        Credential::for_target(&permitted.plan().document().target, target, &who)
+            .await
+            .map(Self)
     }
 
     /// Reads it because the operator asks what the role may do: no plan is in sight.
-    pub(crate) fn to_examine(target: &TargetConfig) -> Result<Self, CredentialError> {
-        Credential::for_target(&target.target, target).map(Self)
+    pub(crate) async fn to_examine(target: &TargetConfig) -> Result<Self, CredentialError> {
+        let who = Who {
+            plan: Digest::of(b"doctor"),
+            approver: "doctor",
+        };
+        Credential::for_target(&target.target, target, &who).await.map(Self)
     }
 
     pub(crate) fn to_look(&self) -> &Credential {
         &self.0
     }
+}
+
+/// By whom AWS is to know a session.
+struct Who<'a> {
+    plan: Digest,
+    approver: &'a str,
+}
+
+/// Runs the operator's own program. What it prints is the password, and stands in no message.
+async fn ask(command: &[String]) -> Result<String, CredentialError> {
+    let (program, arguments) = command
+        .split_first()
+        .map_or(("", command), |(first, rest)| (first.as_str(), rest));
+    let failed = |why: String| CredentialError::Command {
+        program: program.to_owned(),
+        why,
+    };
+    let mut child = tokio::process::Command::new(program);
+    child
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    let output = match tokio::time::timeout(COMMAND, child.output()).await {
+        Ok(output) => output.map_err(|error| failed(error.to_string()))?,
+        Err(_) => return Err(failed(format!("no answer within {} s", COMMAND.as_secs()))),
+    };
+    if !output.status.success() {
+        return Err(failed(output.status.to_string()));
+    }
+    let text = String::from_utf8(output.stdout).map_err(|_| failed("it is not UTF-8".to_owned()))?;
+    match text.trim_end_matches(['\r', '\n']) {
+        password if password.is_empty() || password.len() > MAX_PASSWORD_BYTES || password.contains('\n') => {
+            Err(failed("it must be one line, and not empty".to_owned()))
+        }
+        password => Ok(password.to_owned()),
+    }
+}
+
+/// Makes a token for the very host, port and user of the connection string, in a session that can do nothing else.
+async fn iam(config: &tokio_postgres::Config, target: &TargetConfig, who: &Who<'_>) -> Result<rds::Secret, Cause> {
+    let wrong = |message: &str| Cause::new("credential_malformed", message);
+    let aws = target.aws.as_ref().ok_or_else(|| wrong("`[targets.aws]` is missing"))?;
+    let (host, user) = match (config.get_hosts(), config.get_user()) {
+        ([Host::Tcp(host)], Some(user)) => (host, user),
+        _ => return Err(wrong("the connection string must have one host and a user")),
+    };
+    let identity = &aws.identity;
+    let cluster = identity.cluster.as_ref().map(|(_, id)| id.as_str());
+    let instance = identity.instances.values().next().map(String::as_str);
+    let resource = cluster
+        .or(instance)
+        .ok_or_else(|| wrong("`[targets.aws]` names no instance"))?;
+    let policy = rds::SessionPolicy::for_login(&identity.place, resource, user)
+        .map_err(|error| Cause::new(error.code(), error.to_string()))?;
+    let session = session(aws, &who.plan, who.approver, &policy).await?;
+    let login = rds::DatabaseLogin {
+        host,
+        port: config.get_ports().first().copied().unwrap_or(5432),
+        user,
+        region: identity.place.region(),
+    };
+    rds::iam_token(&login, &session, SystemTime::now()).map_err(|error| Cause::new(error.code(), error.to_string()))
 }
 
 fn is_local(host: &Host) -> bool {
@@ -156,3 +250,6 @@ fn read(path: &Path) -> Result<String, CredentialError> {
         source,
     })
 }
+
+const COMMAND: Duration = Duration::from_secs(30);
+const MAX_PASSWORD_BYTES: usize = 8192;

@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use runbooks::{Action, Check, PlanDocument, SqlAction, Step as PlanStep, StepClass, Undo};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
-use crate::executor::Executor;
 use crate::halt::Halt;
 use crate::marker::{Direction, Mark, Marked};
 use crate::permission::Permission;
 use crate::prove::{Answer, await_state};
 use crate::record::Record;
-use crate::remote::{Away, Key, Probe, Remote};
+use crate::remote::{Asker, Away, Key, Probe, Remote};
 use crate::sql_step::{Attempt, call, perform};
 use crate::step::{Cause, Effect, Step, StepEvent};
 use crate::target::{QUESTION, Target, TargetError};
@@ -35,8 +35,8 @@ enum Way<'a> {
 }
 
 impl<'a> Way<'a> {
-    fn of(action: &'a Action, executor: &'a Executor) -> Result<Self, Halt> {
-        match (action, Remote::of(action, executor.config())) {
+    fn of(action: &'a Action, asker: &Asker<'a>) -> Result<Self, Halt> {
+        match (action, Remote::of(action, asker)) {
             (Action::Sql(action), _) => Ok(Self::Sql(action)),
             (_, Some(Ok(remote))) => Ok(Self::Remote(remote)),
             (_, Some(Err(cause))) => Err(Halt::stop(cause)),
@@ -50,21 +50,21 @@ impl<'a> Way<'a> {
 
 impl<'a> Job<'a> {
     /// The plan's prechecks go with its first step alone: they are about the state before anything was done.
-    pub(crate) fn forward(step: &'a PlanStep, plan: &'a PlanDocument, executor: &'a Executor) -> Result<Self, Halt> {
+    pub(crate) fn forward(step: &'a PlanStep, plan: &'a PlanDocument, asker: &Asker<'a>) -> Result<Self, Halt> {
         let is_first = plan.steps.first().is_some_and(|first| first.id == step.id);
         Ok(Self {
             step,
-            effect: Way::of(&step.action, executor)?,
+            effect: Way::of(&step.action, asker)?,
             prechecks: if is_first { &plan.prechecks } else { &[] },
             assert: &step.assert,
             direction: Direction::Do,
         })
     }
 
-    pub(crate) fn back(step: &'a PlanStep, undo: &'a Undo, executor: &'a Executor) -> Result<Self, Halt> {
+    pub(crate) fn back(step: &'a PlanStep, undo: &'a Undo, asker: &Asker<'a>) -> Result<Self, Halt> {
         Ok(Self {
             step,
-            effect: Way::of(&undo.action, executor)?,
+            effect: Way::of(&undo.action, asker)?,
             prechecks: &[],
             assert: &undo.assert,
             direction: Direction::Undo,
@@ -128,7 +128,14 @@ async fn attempt(
     {
         return job.unknown(record, error);
     }
-    job.write(record, job.started(number))?;
+    let image = match &job.effect {
+        Way::Sql(_) => None,
+        Way::Remote(remote) => match job.look(remote, record, number).await? {
+            Some(image) => Some(image),
+            None => return Ok(()),
+        },
+    };
+    job.write(record, job.started(number, image.clone()))?;
     let mark = job.mark(record);
     match fence(target, &mark).await {
         Ok(()) => {}
@@ -143,7 +150,7 @@ async fn attempt(
     }
     let ended = match &job.effect {
         Way::Sql(action) => perform(target, action, job.prechecks, &mark, number).await,
-        Way::Remote(remote) => call(target, remote, job.prechecks, &mark, number).await,
+        Way::Remote(remote) => call(target, remote, job.prechecks, &mark, number, &image.unwrap_or_default()).await,
     };
     match (ended, before) {
         (Attempt::Applied { rows }, _) => job.see(target, record, rows, false).await,
@@ -190,7 +197,7 @@ async fn settle(
             },
         },
         // Made again, it cannot take effect twice.
-        (Way::Remote(remote), Marked::Ours) => match job.ask(target, remote, &mark).await {
+        (Way::Remote(remote), Marked::Ours) => match job.ask(target, remote, record).await {
             Ok(Probe::NotDone) => Effect::None,
             Ok(Probe::Done) => return job.see(target, record, None, true).await.map(|()| None),
             Ok(Probe::Pending) => {
@@ -261,9 +268,29 @@ fn close(job: &Job<'_>, record: &mut Record<'_>, halt: Halt, effect: Effect) -> 
 }
 
 impl Job<'_> {
+    /// Looks at what a call is about to change. `None`: it must not be made, and that stands in the record.
+    async fn look(&self, remote: &Remote<'_>, record: &mut Record<'_>, number: u32) -> Result<Option<Value>, Halt> {
+        let first = number == 1;
+        match (remote.ready(&Key::of(&self.mark(record))).await, self.direction) {
+            (Ok(Ok(image)), _) => Ok(Some(image)),
+            // Nothing was begun.
+            (Ok(Err(cause)) | Err(Away(cause)), Direction::Do) if first => Err(Halt::stop(cause)),
+            (Err(Away(cause)), _) => Err(Halt::Suspend(cause)),
+            (Ok(Err(cause)), _) => {
+                if first {
+                    self.write(record, self.started(number, None))?;
+                }
+                self.write(record, self.failed(Effect::None, cause))?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Asks a service until the call has ended, or for as long as the plan says. A service that cannot be asked at all is asked
     /// again by `recover`.
-    async fn ask(&self, target: &mut Target<'_>, remote: &Remote<'_>, mark: &Mark) -> Result<Probe, Halt> {
+    async fn ask(&self, target: &mut Target<'_>, remote: &Remote<'_>, record: &Record<'_>) -> Result<Probe, Halt> {
+        let mark = self.mark(record);
+        let image = record.before_image(&self.step.id, self.direction)?;
         let since = match mark.since(target).await {
             Err(TargetError::Lost(_)) => match target.reconnect().await {
                 Ok(()) => mark.since(target).await,
@@ -272,7 +299,9 @@ impl Job<'_> {
             since => since,
         };
         let since = since.map_err(|error| Halt::Suspend(error.cause()))?;
-        let seen = remote.await_end(&Key::of(mark), since, self.step.max_wait_s).await;
+        let seen = remote
+            .await_end(&Key::of(&mark), since, image.as_ref(), self.step.max_wait_s)
+            .await;
         seen.map_err(|Away(cause)| Halt::Suspend(cause))
     }
 
@@ -285,8 +314,7 @@ impl Job<'_> {
         already: bool,
     ) -> Result<(), Halt> {
         if let Way::Remote(remote) = &self.effect {
-            let mark = self.mark(record);
-            match self.ask(target, remote, &mark).await? {
+            match self.ask(target, remote, record).await? {
                 Probe::Done => {}
                 Probe::Failed(cause) => return self.write(record, self.failed(Effect::Possible, cause)),
                 Probe::Pending => return self.write(record, self.failed(Effect::Possible, pending(self))),
@@ -321,10 +349,10 @@ impl Job<'_> {
         record.mark(&self.step.id, self.direction)
     }
 
-    fn started(&self, attempt: u32) -> StepEvent {
+    fn started(&self, attempt: u32, before: Option<Value>) -> StepEvent {
         match self.direction {
-            Direction::Do => StepEvent::StepStarted { attempt },
-            Direction::Undo => StepEvent::UndoStarted { attempt },
+            Direction::Do => StepEvent::StepStarted { attempt, before },
+            Direction::Undo => StepEvent::UndoStarted { attempt, before },
         }
     }
 

@@ -403,7 +403,10 @@ mod tests {
         ];
         for step in ["one", "two"] {
             for event in [
-                StepEvent::StepStarted { attempt: 1 },
+                StepEvent::StepStarted {
+                    attempt: 1,
+                    before: None,
+                },
                 StepEvent::StepDone {
                     rows: Some(1),
                     already: false,
@@ -417,7 +420,10 @@ mod tests {
                     cause: cause(),
                 },
                 StepEvent::StepInDoubt { cause: cause() },
-                StepEvent::UndoStarted { attempt: 1 },
+                StepEvent::UndoStarted {
+                    attempt: 1,
+                    before: None,
+                },
                 StepEvent::UndoDone { already: false },
                 StepEvent::UndoImpossible { reason: "r".to_owned() },
                 StepEvent::UndoFailed { cause: cause() },

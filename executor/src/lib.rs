@@ -42,7 +42,7 @@ mod verification;
 
 pub use cli::{Cli, main};
 pub use clock::{Clock, SystemClock};
-pub use config::{Config, ConfigError, CredentialSource, GateConfig, TargetConfig};
+pub use config::{Config, ConfigError, CredentialSource, GateConfig, Password, TargetConfig};
 pub use credentials::{Credential, CredentialError};
 pub use execution::{Event, Execution, IllegalStep, Phase, WholeEvent};
 pub use executor::{Executor, OpenError};
@@ -50,7 +50,7 @@ pub use gate::GateError;
 pub use halt::Fault;
 pub use outcome::{Ended, Exit, Outcome};
 pub use recover::recover;
-pub use remote::{GithubConfig, Push, RepositoryConfig};
+pub use remote::{AwsConfig, GithubConfig, Push, RepositoryConfig};
 pub use run::run_order;
 pub use serve::{serve, with_reports};
 pub use setup_sql::{DEFAULT_ROLE, setup_sql};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use approval::Action;
 use policies::Evaluation;
 use runbooks::Digest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::execution::{Event, Execution, Phase, WholeEvent};
 use crate::executor::Executor;
@@ -109,7 +109,7 @@ impl<'e> Record<'e> {
                 }
                 Event::Step {
                     step,
-                    event: StepEvent::StepStarted { attempt },
+                    event: StepEvent::StepStarted { attempt, .. },
                 } if attempt > 1 => {
                     met.insert(step, None);
                 }
@@ -117,6 +117,26 @@ impl<'e> Record<'e> {
             }
         }
         Ok(met)
+    }
+
+    /// Returns what the journal says that a call was about to change, at its last attempt.
+    pub(crate) fn before_image(&self, step: &str, direction: Direction) -> Result<Option<Value>, Fault> {
+        let mut image = None;
+        for entry in self.executor.journal().read(Some(&self.plan.to_string()))? {
+            if entry.kind == REFUSED {
+                continue;
+            }
+            if let Event::Step { step: of, event } = Event::from_journal(&entry.kind, &entry.data)?
+                && of == step
+            {
+                match (event, direction) {
+                    (StepEvent::StepStarted { before, .. }, Direction::Do)
+                    | (StepEvent::UndoStarted { before, .. }, Direction::Undo) => image = before,
+                    _ => {}
+                }
+            }
+        }
+        Ok(image)
     }
 
     pub(crate) fn execution(&self) -> &Execution {

@@ -12,6 +12,7 @@ use crate::ledger::{self, Begin};
 use crate::outcome::{Ended, Outcome};
 use crate::permission::Permission;
 use crate::record::{self, Record};
+use crate::remote::Asker;
 use crate::step::{Cause, Step};
 use crate::target::Target;
 use crate::undo::{go_back, nothing_done};
@@ -57,7 +58,7 @@ pub(crate) async fn run_admitted(executor: &Executor, admitted: Admitted<'_>) ->
 
 async fn execute(executor: &Executor, admitted: &Admitted<'_>, record: &mut Record<'_>) -> Result<Outcome, Halt> {
     let permission = Permission::new(executor, admitted);
-    let credential = match Credential::obtain(&admitted.approved, admitted.target) {
+    let credential = match Credential::obtain(&admitted.approved, admitted.target).await {
         Ok(credential) => credential,
         Err(error) => return cannot_begin(record, Cause::new(error.code(), crate::chain(&error))),
     };
@@ -94,16 +95,17 @@ async fn forward(
     permission: &Permission<'_>,
 ) -> Result<(), Halt> {
     let plan = admitted.approved.plan().document();
+    let asker = Asker::of(executor, admitted);
     match record.execution().phase().clone() {
         Phase::Forward { .. } if record.execution().is_untouched() => {
-            before::check(executor, plan, target, record, permission).await?;
+            before::check(&asker, plan, target, record, permission).await?;
         }
         Phase::Forward { .. } => {}
         Phase::Back { cause } => return Err(Halt::stop(cause)),
         Phase::Ended { .. } => return Err(Halt::stop(Cause::new("already_executed", "it is over"))),
     }
     for step in &plan.steps {
-        drive(&Job::forward(step, plan, executor)?, target, record, permission).await?;
+        drive(&Job::forward(step, plan, &asker)?, target, record, permission).await?;
         if record.step(&step.id) != Step::Done {
             let cause = record.execution().cause().cloned();
             let unknown = || Cause::new("step_not_done", format!("step `{}` is not done", step.id));

@@ -1,6 +1,7 @@
 //! The step kind `sql`: one guarded statement, with its marker row, at most once.
 
 use runbooks::{Check, SqlAction, StepClass};
+use serde_json::Value;
 use tokio_postgres::error::SqlState;
 
 use crate::marker::{Mark, Marked};
@@ -129,13 +130,15 @@ async fn claim(target: &Target<'_>, prechecks: &[Check], mark: &Mark, attempt: u
 }
 
 /// Makes a call of a service beside the database. The marker on the target is committed first, as for a statement that
-/// stands by itself; what the call goes to is asked right before it whether it is still as planned.
+/// stands by itself; what the call goes to is asked right before it whether it is still as planned, and as the journal says
+/// that it was before.
 pub(crate) async fn call(
     target: &Target<'_>,
     remote: &Remote<'_>,
     prechecks: &[Check],
     mark: &Mark,
     attempt: u32,
+    before: &Value,
 ) -> Attempt {
     if let Err(error) = target.enter(&mark.session(attempt), QUESTION).await {
         return untouched(&error);
@@ -155,7 +158,11 @@ pub(crate) async fn call(
         cause,
     };
     match remote.ready(&key).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(now)) if now == *before => {}
+        Ok(Ok(now)) => {
+            let message = format!("it was {before} when the step began, and is {now}");
+            return refused(Cause::new(prove::CHANGED, message));
+        }
         Ok(Err(cause)) | Err(Away(cause)) => return refused(cause),
     }
     match remote.send(&key, since).await {

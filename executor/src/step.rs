@@ -1,6 +1,7 @@
 //! One step of a plan, as a machine: what it is in, and the only function that moves it. Pure; recovery replays through it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Where a step is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,9 @@ pub enum StepEvent {
     /// Written before the effect. A second one means: the target was asked, and the effect had not happened.
     StepStarted {
         attempt: u32,
+        /// What a call of a service was about to change, as it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Value>,
     },
     /// `already` is set when the target said that it had happened before, so that it was not run.
     StepDone {
@@ -68,6 +72,8 @@ pub enum StepEvent {
     /// Written before the way back is taken.
     UndoStarted {
         attempt: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Value>,
     },
     UndoDone {
         already: bool,
@@ -96,8 +102,8 @@ impl Step {
     /// When the event cannot happen in this state.
     pub fn apply(self, event: StepEvent) -> Result<Self, IllegalEvent> {
         Ok(match (self, event) {
-            (Self::Ready, StepEvent::StepStarted { attempt: 1 }) => Self::Running { attempt: 1 },
-            (Self::Running { attempt: before }, StepEvent::StepStarted { attempt }) if follows(before, attempt) => {
+            (Self::Ready, StepEvent::StepStarted { attempt: 1, .. }) => Self::Running { attempt: 1 },
+            (Self::Running { attempt: before }, StepEvent::StepStarted { attempt, .. }) if follows(before, attempt) => {
                 Self::Running { attempt }
             }
             (Self::Running { .. }, StepEvent::StepDone { .. }) => Self::Done,
@@ -107,9 +113,9 @@ impl Step {
                 | Self::Failed {
                     effect: Effect::Possible,
                 },
-                StepEvent::UndoStarted { attempt: 1 },
+                StepEvent::UndoStarted { attempt: 1, .. },
             ) => Self::Undoing { attempt: 1 },
-            (Self::Undoing { attempt: before }, StepEvent::UndoStarted { attempt }) if follows(before, attempt) => {
+            (Self::Undoing { attempt: before }, StepEvent::UndoStarted { attempt, .. }) if follows(before, attempt) => {
                 Self::Undoing { attempt }
             }
             (Self::Undoing { .. }, StepEvent::UndoDone { .. }) => Self::Undone,
@@ -190,8 +196,14 @@ mod tests {
 
     fn events() -> Vec<StepEvent> {
         vec![
-            StepEvent::StepStarted { attempt: 1 },
-            StepEvent::StepStarted { attempt: 2 },
+            StepEvent::StepStarted {
+                attempt: 1,
+                before: None,
+            },
+            StepEvent::StepStarted {
+                attempt: 2,
+                before: None,
+            },
             StepEvent::StepDone {
                 rows: Some(1),
                 already: false,
@@ -205,8 +217,14 @@ mod tests {
                 cause: cause(),
             },
             StepEvent::StepInDoubt { cause: cause() },
-            StepEvent::UndoStarted { attempt: 1 },
-            StepEvent::UndoStarted { attempt: 2 },
+            StepEvent::UndoStarted {
+                attempt: 1,
+                before: None,
+            },
+            StepEvent::UndoStarted {
+                attempt: 2,
+                before: None,
+            },
             StepEvent::UndoDone { already: false },
             StepEvent::UndoImpossible { reason: "r".into() },
             StepEvent::UndoFailed { cause: cause() },
@@ -262,19 +280,53 @@ mod tests {
             Step::Running { attempt: 1 },
             Step::Failed { effect: Effect::None },
         ] {
-            let refused = step.clone().apply(StepEvent::UndoStarted { attempt: 1 }).unwrap_err();
+            let refused = step
+                .clone()
+                .apply(StepEvent::UndoStarted {
+                    attempt: 1,
+                    before: None,
+                })
+                .unwrap_err();
             assert_eq!(refused.step, step);
         }
     }
 
     #[test]
     fn attempts_are_counted_without_a_gap() {
-        assert!(Step::Ready.apply(StepEvent::StepStarted { attempt: 2 }).is_err());
+        assert!(
+            Step::Ready
+                .apply(StepEvent::StepStarted {
+                    attempt: 2,
+                    before: None
+                })
+                .is_err()
+        );
         let running = Step::Running { attempt: 1 };
-        assert!(running.clone().apply(StepEvent::StepStarted { attempt: 1 }).is_err());
-        assert!(running.clone().apply(StepEvent::StepStarted { attempt: 3 }).is_err());
+        assert!(
+            running
+                .clone()
+                .apply(StepEvent::StepStarted {
+                    attempt: 1,
+                    before: None
+                })
+                .is_err()
+        );
+        assert!(
+            running
+                .clone()
+                .apply(StepEvent::StepStarted {
+                    attempt: 3,
+                    before: None
+                })
+                .is_err()
+        );
         assert_eq!(
-            running.apply(StepEvent::StepStarted { attempt: 2 }).unwrap(),
+            running
+                .apply(StepEvent::StepStarted {
+                    attempt: 2,
+                    before: None
+                })
+                .unwrap(),
             Step::Running { attempt: 2 }
         );
     }

@@ -11,6 +11,7 @@ use crate::halt::{Halt, Stop};
 use crate::outcome::Outcome;
 use crate::permission::Permission;
 use crate::record::Record;
+use crate::remote::Asker;
 use crate::step::{Cause, Effect, Step, StepEvent};
 use crate::target::Target;
 
@@ -36,6 +37,7 @@ pub(crate) async fn go_back(
             cause: stop.cause.clone(),
         })?;
     }
+    let asker = Asker::of(executor, admitted);
     for step in admitted.approved.plan().document().steps.iter().rev() {
         match record.step(&step.id) {
             Step::Done
@@ -59,7 +61,7 @@ pub(crate) async fn go_back(
                 },
             )?,
             Rollback::Exact(undo) | Rollback::Compensating(undo) => {
-                drive(&Job::back(step, undo, executor)?, target, record, permission).await?;
+                drive(&Job::back(step, undo, &asker)?, target, record, permission).await?;
             }
         }
         // What comes before it stays as it is: undoing out of order could make it worse.

@@ -34,6 +34,19 @@ impl SessionPolicy {
         Self::of(&call.permissions(place))
     }
 
+    /// Makes the policy for the questions of one call, and for nothing that changes anything.
+    ///
+    /// # Errors
+    /// When it is longer than STS takes.
+    pub fn for_looking(call: &RdsCall, place: &Place) -> Result<Self, PolicyError> {
+        let mut permissions = call.permissions(place);
+        for permission in &mut permissions {
+            permission.actions.retain(|action| action.starts_with("rds:Describe"));
+        }
+        permissions.retain(|permission| !permission.actions.is_empty());
+        Self::of(&permissions)
+    }
+
     /// Makes the policy for one login with an IAM token: `resource_id` is DbiResourceId, or DbClusterResourceId for Aurora.
     ///
     /// # Errors

@@ -78,7 +78,7 @@ async fn examine(target: &TargetConfig, needs: &Needs) -> Diagnosis {
         findings: Vec::new(),
         total: 0,
     };
-    match LookingCredential::to_examine(target) {
+    match LookingCredential::to_examine(target).await {
         Ok(credential) => {
             if let Err(error) = look_at(target, &credential, needs, &mut found).await {
                 let finding = not_asked(&error);

@@ -21,7 +21,7 @@ use crate::executor::OpenError;
 use crate::halt::Fault;
 use crate::marker::Direction;
 use crate::prove::{Answer, CHANGED};
-use crate::remote::{Away, Key, Remote};
+use crate::remote::{Asker, Away, Key, Remote};
 use crate::target::TargetError;
 
 use facts::{Holder, Me, Subject};
@@ -162,7 +162,7 @@ async fn look_at(
     findings: &mut Vec<Finding>,
 ) -> Result<(), TargetError> {
     let plan = permitted.plan().document();
-    let credential = match LookingCredential::obtain(permitted, target) {
+    let credential = match LookingCredential::obtain(permitted, target).await {
         Ok(credential) => credential,
         Err(error) => {
             findings.push(Finding::blocks(error.code(), crate::chain(&error)));
@@ -180,7 +180,7 @@ async fn look_at(
     }
     state(&mut look, plan, findings).await?;
     steps(&look, plan, findings).await?;
-    calls(bench, plan, &permitted.plan().digest(), findings).await;
+    calls(bench, target, plan, &permitted.plan().digest(), findings).await;
     Ok(())
 }
 
@@ -217,10 +217,22 @@ async fn steps(look: &Look<'_>, plan: &PlanDocument, findings: &mut Vec<Finding>
 
 /// Each call of a service beside the database: whether it could be made now. A way back cannot be tried yet, as what it
 /// undoes is not there; that this executor knows its service is asked.
-async fn calls(bench: &Bench<'_>, plan: &PlanDocument, digest: &Digest, findings: &mut Vec<Finding>) {
+async fn calls(
+    bench: &Bench<'_>,
+    target: &TargetConfig,
+    plan: &PlanDocument,
+    digest: &Digest,
+    findings: &mut Vec<Finding>,
+) {
+    let asker = Asker {
+        config: bench.config,
+        target,
+        plan: *digest,
+        approver: None,
+    };
     for step in &plan.steps {
         let undo = step.rollback.undo().map(|undo| &undo.action);
-        if let Some(Err(cause)) = undo.and_then(|action| Remote::of(action, bench.config)) {
+        if let Some(Err(cause)) = undo.and_then(|action| Remote::of(action, &asker)) {
             let message = format!("the undo of step `{}`: {}", step.id, cause.message);
             findings.push(Finding::blocks(&cause.code, message));
         }
@@ -229,11 +241,11 @@ async fn calls(bench: &Bench<'_>, plan: &PlanDocument, digest: &Digest, findings
             step: step.id.clone(),
             direction: Direction::Do,
         };
-        let asked = match Remote::of(&step.action, bench.config) {
+        let asked = match Remote::of(&step.action, &asker) {
             None => continue,
             Some(Err(cause)) => Err(cause),
             Some(Ok(remote)) => match remote.ready(&key).await {
-                Ok(answer) => answer,
+                Ok(answer) => answer.map(drop),
                 Err(Away(cause)) => Err(cause),
             },
         };

@@ -80,7 +80,7 @@ impl<'a> Dispatch<'a> {
     }
 
     /// The workflow must be there and switched on.
-    pub(crate) async fn ready(&self) -> Result<Result<(), Cause>, Away> {
+    pub(crate) async fn ready(&self) -> Result<Result<Value, Cause>, Away> {
         let request = self.request(Method::GET, &self.workflow()).map_err(Away)?;
         let workflow: Workflow = match self.read(request).await {
             Ok(workflow) => workflow,
@@ -88,7 +88,7 @@ impl<'a> Dispatch<'a> {
             Err(Failure::Unsure(cause)) => return Err(Away(cause)),
         };
         if workflow.state == "active" {
-            return Ok(Ok(()));
+            return Ok(Ok(Value::Null));
         }
         let message = format!(
             "the workflow `{}` is `{}`, not `active`",

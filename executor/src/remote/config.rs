@@ -1,6 +1,11 @@
-//! `[[repositories]]` of executor.toml: where a change of Terraform's code goes, and whose workflows may be started.
+//! `[[repositories]]` of executor.toml: where a change of Terraform's code goes, and whose workflows may be started; and
+//! `[targets.aws]`: what a target is at AWS, and by whose leave it is changed there.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use rds::rds_call::{ClusterId, InstanceId, Place};
+use rds::{BaseSource, Endpoint, Identity, RoleArn};
 
 use crate::config_reader::Section;
 
@@ -39,6 +44,122 @@ pub struct GithubConfig {
     /// `owner/name`.
     pub repository: String,
     pub token_file: PathBuf,
+}
+
+/// A target at AWS.
+#[derive(Debug, Clone)]
+pub struct AwsConfig {
+    /// What it consists of, by names and resource ids.
+    pub identity: Identity,
+    /// Where the credentials lie that may do nothing but assume the role.
+    pub base: BaseSource,
+    pub role: RoleArn,
+    pub rds: Endpoint,
+    pub sts: Endpoint,
+}
+
+pub(crate) fn parse_aws(mut section: Section, faults: &mut Vec<String>) -> Option<AwsConfig> {
+    let place = section.place().to_owned();
+    let partition = section.optional_text("partition", faults);
+    let region = section.text("region", faults);
+    let account = section.text("account", faults);
+    let role = section.text("role_arn", faults);
+    let base = parse_base(&mut section, faults);
+    let rds = section.optional_text("rds_endpoint", faults);
+    let sts = section.optional_text("sts_endpoint", faults);
+    let cluster = section.optional_text("cluster", faults);
+    let cluster_id = section.optional_text("cluster_resource_id", faults);
+    let instances: Vec<_> = section
+        .sections("instances", faults)
+        .into_iter()
+        .map(|mut instance| {
+            let name = instance.text("name", faults);
+            let id = instance.text("resource_id", faults);
+            let place = instance.place().to_owned();
+            instance.end(faults);
+            let known = name.as_deref().and_then(InstanceId::parse);
+            if name.is_some() && known.is_none() {
+                faults.push(format!("`{place}.name` is no identifier of an instance"));
+            }
+            known.zip(id)
+        })
+        .collect();
+    section.end(faults);
+    if instances.is_empty() {
+        faults.push(format!(
+            "`[[{place}.instances]]` is missing: with `name` and `resource_id` of each"
+        ));
+    }
+    let cluster = match (cluster, cluster_id) {
+        (None, None) => None,
+        (Some(name), Some(id)) => {
+            let known = ClusterId::parse(&name);
+            if known.is_none() {
+                faults.push(format!("`{place}.cluster` is no identifier of a cluster"));
+            }
+            known.zip(Some(id))
+        }
+        _ => {
+            faults.push(format!(
+                "`{place}` needs `cluster` and `cluster_resource_id`, both or none"
+            ));
+            None
+        }
+    };
+    let (region, account) = (region?, account?);
+    let at_aws = Place::new(partition.as_deref().unwrap_or("aws"), &region, &account);
+    let at_aws = at_aws
+        .map_err(|error| faults.push(format!("`{place}`: {error}")))
+        .ok()?;
+    let role = RoleArn::parse(&role?, &at_aws);
+    if role.is_none() {
+        faults.push(format!("`{place}.role_arn` is no role of this account"));
+    }
+    let mut endpoint = |key: &str, service: &str, url: Option<String>| match url {
+        None => Some(Endpoint::of_aws(service, &region)),
+        Some(url) => Endpoint::at(&url, &region)
+            .map_err(|error| faults.push(format!("`{place}.{key}`: {error}")))
+            .ok(),
+    };
+    let (rds, sts) = (
+        endpoint("rds_endpoint", "rds", rds),
+        endpoint("sts_endpoint", "sts", sts),
+    );
+    Some(AwsConfig {
+        identity: Identity {
+            place: at_aws,
+            instances: instances.into_iter().collect::<Option<BTreeMap<_, _>>>()?,
+            cluster,
+        },
+        base: base?,
+        role: role?,
+        rds: rds?,
+        sts: sts?,
+    })
+}
+
+/// The one place that is named; nothing is searched for.
+fn parse_base(section: &mut Section, faults: &mut Vec<String>) -> Option<BaseSource> {
+    let place = section.place().to_owned();
+    let source = section.text("credentials", faults);
+    let file = section.optional_path("credentials_file", faults);
+    let profile = section.optional_text("profile", faults);
+    let token_file = section.optional_path("web_identity_token_file", faults);
+    let role_arn = section.optional_text("web_identity_role_arn", faults);
+    match (source?.as_str(), file, profile, token_file, role_arn) {
+        ("environment", None, None, None, None) => Some(BaseSource::Environment),
+        ("profile", Some(file), Some(name), None, None) => Some(BaseSource::Profile { file, name }),
+        ("web_identity", None, None, Some(token_file), Some(role_arn)) => {
+            Some(BaseSource::WebIdentity { token_file, role_arn })
+        }
+        _ => {
+            faults.push(format!(
+                "`{place}.credentials` must be `environment`; `profile` with `credentials_file` and `profile`; or \
+                 `web_identity` with `web_identity_token_file` and `web_identity_role_arn`"
+            ));
+            None
+        }
+    }
 }
 
 pub(crate) fn parse_repository(mut section: Section, faults: &mut Vec<String>) -> Option<RepositoryConfig> {

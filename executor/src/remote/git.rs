@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use runbooks::{GitChangeAction, Timestamp};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -54,13 +55,13 @@ impl<'a> Change<'a> {
     }
 
     /// Makes the commit and its way back beside the repository, and pushes neither.
-    pub(crate) async fn ready(&self, key: &Key) -> Result<Result<(), Cause>, Away> {
+    pub(crate) async fn ready(&self, key: &Key) -> Result<Result<Value, Cause>, Away> {
         let made = match Scratch::new(self, key) {
             Ok(scratch) => scratch.make(Timestamp::from_unix(0)).await,
             Err(cause) => Err(NotMade::Away(cause)),
         };
         match made {
-            Ok(_) => Ok(Ok(())),
+            Ok(made) => Ok(Ok(json!({"parent": made.parent}))),
             Err(NotMade::Refused(cause)) => Ok(Err(cause)),
             Err(NotMade::Away(cause)) => Err(Away(cause)),
         }
@@ -202,7 +203,7 @@ impl<'a> Scratch<'a> {
         let entry = format!("{mode},{blob},{file}");
         self.run(&["update-index", "--cacheinfo", &entry], None).await?;
         let tree = self.word(&["write-tree"], None).await?;
-        let date = format!("{} +0000", since.unix());
+        let date = format!("@{} +0000", since.unix());
         let mut command = self.command(&["commit-tree", &tree, "-p", parent]);
         let name = format!("Countersign executor {}", self.change.executor);
         for who in ["AUTHOR", "COMMITTER"] {
@@ -246,9 +247,7 @@ impl<'a> Scratch<'a> {
         match lines.lines().find_map(|line| line.strip_prefix("!\t")) {
             Some(line) => {
                 let reason = line.rsplit('\t').next().unwrap_or(line);
-                let moved = ["stale info", "non-fast-forward", "fetch first"]
-                    .iter()
-                    .any(|word| reason.contains(word));
+                let moved = MOVED.iter().any(|word| reason.contains(word));
                 let code = if moved { CHANGED } else { "git_push_refused" };
                 Sent::Refused(Cause::new(
                     code,
@@ -446,6 +445,14 @@ fn failed(what: &str, output: &std::process::Output) -> Cause {
     Cause::new("git_failed", format!("git {what} ({}): {end}", output.status))
 }
 
+/// What git says of a branch that does not point any more where we saw it.
+const MOVED: [&str; 5] = [
+    "stale info",
+    "non-fast-forward",
+    "fetch first",
+    "failed to update ref",
+    "cannot lock ref",
+];
 const TRAILER: &str = "Countersign-Step";
 const OWN: &str = "refs/countersign/own";
 const BASE: &str = "refs/countersign/base";

@@ -1,6 +1,7 @@
 //! Steps that are no SQL: calls of services beside the database. Each kind says whether the world is as the plan was made for,
 //! makes its call, and can tell afterwards, without having seen the call's end, what became of it.
 
+mod aws;
 mod ci;
 mod config;
 mod git;
@@ -9,12 +10,16 @@ mod hcl;
 use std::time::Duration;
 
 use runbooks::{Action, Digest, Timestamp};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-pub(crate) use config::parse_repository;
-pub use config::{GithubConfig, Push, RepositoryConfig};
+pub(crate) use aws::session;
+pub use config::{AwsConfig, GithubConfig, Push, RepositoryConfig};
+pub(crate) use config::{parse_aws, parse_repository};
 
-use crate::config::Config;
+use crate::admission::Admitted;
+use crate::config::{Config, TargetConfig};
+use crate::executor::Executor;
 use crate::marker::{Direction, Mark};
 use crate::step::Cause;
 
@@ -22,6 +27,16 @@ use crate::step::Cause;
 pub(crate) enum Remote<'a> {
     Git(git::Change<'a>),
     Ci(ci::Dispatch<'a>),
+    Aws(aws::Call<'a>),
+}
+
+/// For whom a call would be made.
+pub(crate) struct Asker<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) target: &'a TargetConfig,
+    pub(crate) plan: Digest,
+    /// Who approved; without one there is nothing but looking.
+    pub(crate) approver: Option<&'a str>,
 }
 
 /// One step in one direction of one plan: what its traces in a service are found by.
@@ -61,15 +76,27 @@ pub(crate) enum Probe {
 #[derive(Debug)]
 pub(crate) struct Away(pub(crate) Cause);
 
+impl<'a> Asker<'a> {
+    pub(crate) fn of(executor: &'a Executor, admitted: &'a Admitted<'_>) -> Self {
+        Self {
+            config: executor.config(),
+            target: admitted.target,
+            plan: admitted.approved.plan().digest(),
+            approver: Some(admitted.approved.approvers().first().map_or(UNNAMED, String::as_str)),
+        }
+    }
+}
+
 impl<'a> Remote<'a> {
     /// Returns the call of a step; `None` for a step that is SQL.
     ///
     /// # Errors
     /// When this executor's configuration does not have what the call goes to.
-    pub(crate) fn of(action: &'a Action, config: &'a Config) -> Option<Result<Self, Cause>> {
+    pub(crate) fn of(action: &'a Action, asker: &Asker<'a>) -> Option<Result<Self, Cause>> {
+        let config = asker.config;
         match action {
             Action::Sql(_) => None,
-            Action::AwsRds(_) => Some(Err(Cause::new("no_service", "this executor calls no AWS service"))),
+            Action::AwsRds(action) => Some(aws::Call::new(action, asker).map(Self::Aws)),
             Action::GitChange(action) => Some(
                 config
                     .repository(&action.repository)
@@ -84,11 +111,13 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// Whether the call may be made: the world is as the plan was made for. Changes nothing.
-    pub(crate) async fn ready(&self, key: &Key) -> Result<Result<(), Cause>, Away> {
+    /// Whether the call may be made: the world is as the plan was made for. Changes nothing, and returns what the call is about
+    /// to change, as it is.
+    pub(crate) async fn ready(&self, key: &Key) -> Result<Result<Value, Cause>, Away> {
         match self {
             Self::Git(change) => change.ready(key).await,
             Self::Ci(dispatch) => dispatch.ready().await,
+            Self::Aws(call) => call.ready().await,
         }
     }
 
@@ -97,23 +126,31 @@ impl<'a> Remote<'a> {
         match self {
             Self::Git(change) => change.send(key, since).await,
             Self::Ci(dispatch) => dispatch.send(key).await,
+            Self::Aws(call) => call.send().await,
         }
     }
 
-    /// Asks what became of it. `since`: when the marker was written.
-    pub(crate) async fn probe(&self, key: &Key, since: Timestamp) -> Result<Probe, Away> {
+    /// Asks what became of it. `since`: when the marker was written; `before`: what [`Remote::ready`] returned then.
+    async fn probe(&self, key: &Key, since: Timestamp, before: Option<&Value>) -> Result<Probe, Away> {
         match self {
             Self::Git(change) => change.probe(key).await,
             Self::Ci(dispatch) => dispatch.probe(key, since).await,
+            Self::Aws(call) => call.probe(since, before).await,
         }
     }
 
     /// Asks until it is no longer under way, or until the time is over. A service raises no event that could be awaited here.
-    pub(crate) async fn await_end(&self, key: &Key, since: Timestamp, max_wait_s: u32) -> Result<Probe, Away> {
+    pub(crate) async fn await_end(
+        &self,
+        key: &Key,
+        since: Timestamp,
+        before: Option<&Value>,
+        max_wait_s: u32,
+    ) -> Result<Probe, Away> {
         let deadline = Instant::now() + Duration::from_secs(u64::from(max_wait_s));
         let mut pause = FIRST_PAUSE;
         loop {
-            let (seen, away) = match self.probe(key, since).await {
+            let (seen, away) = match self.probe(key, since, before).await {
                 Ok(Probe::Pending) => (Probe::Pending, None),
                 Ok(end) => return Ok(end),
                 Err(away) => (Probe::Pending, Some(away)),
@@ -156,5 +193,7 @@ fn basic(token: &str) -> String {
     format!("Authorization: Basic {word}")
 }
 
+/// A verified token names whoever signed; this stands where it does not.
+pub(crate) const UNNAMED: &str = "unnamed";
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@
     reason = "a failed set-up is a failed test"
 )]
 
+mod calls;
 mod catalog;
 mod collateral;
 mod crashes;
@@ -14,6 +15,7 @@ mod danger;
 mod faults;
 mod fuzz;
 mod gate;
+mod git_change;
 mod grants;
 mod guards;
 mod happy;
