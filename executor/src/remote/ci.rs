@@ -128,7 +128,7 @@ impl<'a> Dispatch<'a> {
     }
 
     /// The run's own state, where it is known; else the one run since then that shows our key.
-    pub(crate) async fn probe(&self, key: &Key, since: Timestamp) -> Result<Probe, Away> {
+    pub(crate) async fn probe(&self, key: &Key, since: Timestamp, last: bool) -> Result<Probe, Away> {
         let known = self.run.lock().ok().and_then(|run| *run);
         let found = match known {
             Some(id) => {
@@ -142,7 +142,7 @@ impl<'a> Dispatch<'a> {
             Ok(runs) => match runs.as_slice() {
                 [run] => self.judge_run(run),
                 // The list is some seconds behind, and a dispatch that was cut off may still arrive.
-                [] if self.begun.elapsed() < LIST_DELAY => Probe::Pending,
+                [] if !last && self.begun.elapsed() < LIST_DELAY => Probe::Pending,
                 [] => Probe::Unknown(Cause::new(
                     "run_not_found",
                     format!(

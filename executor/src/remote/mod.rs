@@ -130,11 +130,12 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// Asks what became of it. `since`: when the marker was written; `before`: what [`Remote::ready`] returned then.
-    async fn probe(&self, key: &Key, since: Timestamp, before: Option<&Value>) -> Result<Probe, Away> {
+    /// Asks what became of it. `since`: when the marker was written; `before`: what [`Remote::ready`] returned then; `last`: nobody
+    /// will ask again.
+    async fn probe(&self, key: &Key, since: Timestamp, before: Option<&Value>, last: bool) -> Result<Probe, Away> {
         match self {
             Self::Git(change) => change.probe(key).await,
-            Self::Ci(dispatch) => dispatch.probe(key, since).await,
+            Self::Ci(dispatch) => dispatch.probe(key, since, last).await,
             Self::Aws(call) => call.probe(since, before).await,
         }
     }
@@ -150,15 +151,16 @@ impl<'a> Remote<'a> {
         let deadline = Instant::now() + Duration::from_secs(u64::from(max_wait_s));
         let mut pause = FIRST_PAUSE;
         loop {
-            let (seen, away) = match self.probe(key, since, before).await {
+            let last = Instant::now() >= deadline;
+            let (seen, away) = match self.probe(key, since, before, last).await {
                 Ok(Probe::Pending) => (Probe::Pending, None),
                 Ok(end) => return Ok(end),
                 Err(away) => (Probe::Pending, Some(away)),
             };
-            if Instant::now() >= deadline {
+            if last {
                 return away.map_or(Ok(seen), Err);
             }
-            sleep(pause).await;
+            sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
             pause = (pause * 2).min(LAST_PAUSE);
         }
     }

@@ -3,11 +3,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a failed set-up is a failed test"
 )]
 
 mod calls;
 mod catalog;
+mod ci_dispatch;
 mod collateral;
 mod crashes;
 #[cfg(feature = "danger")]
@@ -16,6 +18,7 @@ mod faults;
 mod fuzz;
 mod gate;
 mod git_change;
+mod github;
 mod grants;
 mod guards;
 mod happy;
