@@ -1,6 +1,9 @@
 """RDS with what a test says there is: instances, clusters, parameters and events as the API's own model shapes them. It has
 what an emulator lacks: states between two others, the six hours between changes of storage, answers that do not come."""
 import datetime
+import os
+import signal
+import time
 
 from model import Refused, StandIn, serve
 
@@ -62,10 +65,26 @@ class Rds(StandIn):
         ]}
 
     def ModifyDBInstance(self, request):
+        name = request["DBInstanceIdentifier"]
+        if self.script.get("applies"):
+            changed = {key: value for key, value in request.items() if key in INSTANCE}
+            self.script.setdefault("instances", {}).setdefault(name, {}).update(changed)
+        self.kill()
         return {"DBInstance": next(self.instances())}
 
     def RebootDBInstance(self, request):
+        if self.script.get("applies"):
+            self.script.setdefault("events", []).append(["DB instance restarted", ["availability"]])
+        self.kill()
         return {"DBInstance": next(self.instances())}
+
+    def kill(self):
+        """The caller dies while it waits for the answer: its pid comes into the file that the script names."""
+        path = self.script.pop("kill", None)
+        while path and not (os.path.exists(path) and open(path).read().strip()):
+            time.sleep(0.02)
+        if path:
+            os.kill(int(open(path).read()), signal.SIGKILL)
 
     def ModifyDBParameterGroup(self, request):
         return {"DBParameterGroupName": request["DBParameterGroupName"]}

@@ -7,10 +7,14 @@ use crate::postgres::Server;
 use crate::scene::{Ran, Scene, draft, set};
 
 /// The runbook whose content is replaced.
-const RUNBOOK: &str = "idle-in-transaction-blocker";
+pub const RUNBOOK: &str = "idle-in-transaction-blocker";
 
 /// A scene whose catalog has a runbook of these steps. Recovery is the absence of a row in `trouble`.
 pub async fn scene(server: &Server, risk: &str, steps: &Value) -> Scene {
+    scene_with(server, risk, steps, &json!({})).await
+}
+
+pub async fn scene_with(server: &Server, risk: &str, steps: &Value, parameters: &Value) -> Scene {
     server
         .admin
         .batch_execute("CREATE ROLE trouble; COMMENT ON ROLE trouble IS 'without it, recovery is not seen'")
@@ -19,7 +23,7 @@ pub async fn scene(server: &Server, risk: &str, steps: &Value) -> Scene {
     Scene::with_catalog(server, |runbook| {
         if runbook["id"] == RUNBOOK {
             set(runbook, "/risk", json!(risk));
-            set(runbook, "/parameters", json!({}));
+            set(runbook, "/parameters", parameters.clone());
             set(runbook, "/steps", steps.clone());
             set(runbook, "/stop_if", json!([]));
             set(runbook, "/prechecks", json!([check("primary", "SELECT pg_is_in_recovery()", &json!({"equals": false}))]));

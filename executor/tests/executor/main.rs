@@ -7,6 +7,7 @@
     reason = "a failed set-up is a failed test"
 )]
 
+mod aws_rds;
 mod calls;
 mod catalog;
 mod ci_dispatch;
@@ -32,5 +33,8 @@ mod role;
 mod rollbacks;
 mod scene;
 mod serving;
+#[path = "../../../tests/aws/support.rs"]
+#[expect(dead_code, reason = "written for tests of servers; only the stand-in is needed here")]
+mod support;
 mod tls;
 mod trouble;
