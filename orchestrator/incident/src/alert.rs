@@ -35,6 +35,8 @@ pub struct Episode {
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     Alertmanager,
+    /// CloudWatch, whether by SNS or by EventBridge: told on both ways, it is one episode.
+    Cloudwatch,
 }
 
 /// Whether the source still sees the condition. A resolved alert keeps the time at which it ended.
@@ -63,12 +65,12 @@ impl Alert {
     pub fn is_firing(&self) -> bool {
         self.status == AlertStatus::Firing
     }
+}
 
-    /// Whether every wanted label is there with exactly this value. Nothing wanted matches nothing.
-    #[must_use]
-    pub fn has_labels(&self, wanted: &BTreeMap<String, String>) -> bool {
-        !wanted.is_empty() && wanted.iter().all(|(name, value)| self.labels.get(name) == Some(value))
-    }
+/// Whether every wanted label is there with exactly this value. Nothing wanted matches nothing.
+#[must_use]
+pub fn has_labels(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+    !wanted.is_empty() && wanted.iter().all(|(name, value)| labels.get(name) == Some(value))
 }
 
 impl AlertFamily {
@@ -110,6 +112,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Alertmanager => "alertmanager",
+            Self::Cloudwatch => "cloudwatch",
         })
     }
 }

@@ -3,6 +3,7 @@
 mod alert;
 mod alertmanager;
 mod cause;
+mod cloudwatch;
 mod diagnosis;
 mod event;
 mod incident;
@@ -10,9 +11,10 @@ mod opinion;
 mod recovery;
 mod state;
 
-pub use alert::{Alert, AlertFamily, AlertStatus, Episode, Source};
+pub use alert::{Alert, AlertFamily, AlertStatus, Episode, Source, has_labels};
 pub use alertmanager::{Delivery, DeliveryError, MAX_ALERTS, RefusedAlert, parse_alertmanager};
 pub use cause::{RootCause, UnknownCause};
+pub use cloudwatch::{AlarmChange, AlarmError, AlarmState, parse_alarm_event, parse_alarm_message};
 pub use diagnosis::{
     Author, Diagnosis, DiagnosisError, EvidencePointer, Findings, Hypothesis, MAX_HYPOTHESES, Rejection, Signal,
 };

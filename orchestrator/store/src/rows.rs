@@ -1,6 +1,6 @@
 //! Reads and writes the rows: the fold of an incident's journal entries, the index rows, the evidence bodies.
 
-use incident::{Episode, Event, Evidence, Incident, IncidentId};
+use incident::{Episode, Event, Evidence, Incident, IncidentId, Source};
 use journal::Entry;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
@@ -88,6 +88,44 @@ pub(crate) fn put_episode(sql: &Connection, episode: &Episode, id: &IncidentId) 
     let (source, fingerprint, starts_at) = episode_key(episode);
     sql.prepare_cached("INSERT INTO episodes (source, fingerprint, starts_at, incident) VALUES (?1, ?2, ?3, ?4)")?
         .execute((source, fingerprint, starts_at, id.as_str()))?;
+    Ok(())
+}
+
+/// The newest incidents of one alarm. Each of its ends ends all before, so that no older one has anything left to end.
+pub(crate) fn incidents_of_alarm(
+    sql: &Connection,
+    source: Source,
+    fingerprint: &str,
+) -> Result<Vec<IncidentId>, StoreError> {
+    let mut statement = sql.prepare_cached(
+        "SELECT incident FROM episodes WHERE source = ?1 AND fingerprint = ?2
+         GROUP BY incident ORDER BY max(starts_at) DESC LIMIT 16",
+    )?;
+    let ids = statement.query_map([source.to_string().as_str(), fingerprint], |row| {
+        row.get::<_, String>(0)
+    })?;
+    ids.map(|id| Ok(IncidentId::named(&id?))).collect()
+}
+
+/// When an alarm last changed, as far as was told; the time as SQL orders it.
+pub(crate) fn last_change(sql: &Connection, source: Source, fingerprint: &str) -> Result<Option<String>, StoreError> {
+    let mut statement =
+        sql.prepare_cached("SELECT changed_at FROM alarm_changes WHERE source = ?1 AND fingerprint = ?2")?;
+    let found = statement.query_row([source.to_string().as_str(), fingerprint], |row| row.get(0));
+    Ok(found.optional()?)
+}
+
+pub(crate) fn put_change(
+    sql: &Connection,
+    source: Source,
+    fingerprint: &str,
+    changed_at: &str,
+) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "INSERT INTO alarm_changes (source, fingerprint, changed_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (source, fingerprint) DO UPDATE SET changed_at = ?3",
+    )?
+    .execute([source.to_string().as_str(), fingerprint, changed_at])?;
     Ok(())
 }
 

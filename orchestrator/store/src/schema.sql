@@ -21,6 +21,14 @@ CREATE TABLE IF NOT EXISTS episodes (
     PRIMARY KEY (source, fingerprint, starts_at)
 ) STRICT;
 
+-- The newest change of each alarm that is told by its changes: an older one that comes later is no news.
+CREATE TABLE IF NOT EXISTS alarm_changes (
+    source      TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    changed_at  TEXT NOT NULL,
+    PRIMARY KEY (source, fingerprint)
+) STRICT;
+
 -- Bodies lie here, their digests in the journal: a body can be erased and the journal still verifies.
 CREATE TABLE IF NOT EXISTS evidence (
     incident TEXT NOT NULL REFERENCES incidents (id),
