@@ -10,6 +10,8 @@ use model::{Limits, Provider};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::sns::Topic;
+
 /// The whole file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,38 @@ pub struct Config {
     pub models: Vec<ModelSection>,
     #[serde(default)]
     pub agents: AgentsSection,
+    #[serde(default)]
+    pub alerts: AlertsSection,
+}
+
+/// `[alerts]`: the ways in beside Alertmanager's. One that is not configured is not there.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertsSection {
+    #[serde(default)]
+    pub cloudwatch: Option<CloudwatchSection>,
+    #[serde(default)]
+    pub eventbridge: Option<EventbridgeSection>,
+}
+
+/// `[alerts.cloudwatch]`: alarms by SNS.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudwatchSection {
+    /// The ARNs of the topics that alarms are taken from. Nothing of any other topic is looked at.
+    pub topics: Vec<String>,
+    /// SNS's signing certificates in PEM, for where its host cannot be reached. With this file none is fetched, and no
+    /// other is believed.
+    #[serde(default)]
+    pub certificate_file: Option<FilePath>,
+}
+
+/// `[alerts.eventbridge]`: alarms by an API destination.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventbridgeSection {
+    /// The file with the key that the destination's connection shows.
+    pub key_file: FilePath,
 }
 
 /// `[[models]]`: one model of one maker.
@@ -177,11 +211,22 @@ pub struct TargetSection {
     /// When set, what `overview` says must be this.
     #[serde(default)]
     pub system_identifier: Option<String>,
-    /// An alert with all of these labels is about this target.
+    /// Which alerts are about this target.
     #[serde(rename = "match")]
-    pub labels: BTreeMap<String, String>,
+    pub alerts: Match,
     /// The servers that observe it, by name.
     pub servers: Vec<String>,
+}
+
+/// `match`: labels that an alert must have, all of them; or a list of such, of which one must fit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`match` is labels, as `{ cluster = \"orders\" }`, or a list of such"
+)]
+pub enum Match {
+    One(BTreeMap<String, String>),
+    Any(Vec<BTreeMap<String, String>>),
 }
 
 /// `[servers.<name>]`: either a command that speaks MCP on its stdio, or an address.
@@ -268,10 +313,10 @@ impl Config {
         }
     }
 
-    /// The first target whose labels the alert has.
+    /// The first target that an alert with these labels is about.
     #[must_use]
-    pub fn target_of(&self, alert: &incident::Alert) -> Option<&TargetSection> {
-        self.targets.iter().find(|target| alert.has_labels(&target.labels))
+    pub fn target_of(&self, labels: &BTreeMap<String, String>) -> Option<&TargetSection> {
+        self.targets.iter().find(|target| target.alerts.fits(labels))
     }
 
     #[must_use]
@@ -364,6 +409,14 @@ impl Config {
         if self.journal.publish_dir.is_some() && self.journal.publish_command.is_some() {
             fault("`journal.publish_dir` and `journal.publish_command` are both given".to_owned());
         }
+        if let Some(cloudwatch) = &self.alerts.cloudwatch {
+            if cloudwatch.topics.is_empty() {
+                fault("`alerts.cloudwatch.topics` is empty: no alarm could ever be taken".to_owned());
+            }
+            for error in cloudwatch.topics.iter().filter_map(|arn| Topic::parse(arn).err()) {
+                fault(format!("`alerts.cloudwatch.topics`: {error}"));
+            }
+        }
         self.model_faults(&mut fault);
         if self.targets.is_empty() {
             fault("`[[targets]]` is missing: no alert could be about anything".to_owned());
@@ -377,7 +430,7 @@ impl Config {
             {
                 fault(format!("`targets.name` has `{}` twice", target.name));
             }
-            if target.labels.is_empty() {
+            if target.alerts.any().iter().any(BTreeMap::is_empty) || target.alerts.any().is_empty() {
                 fault(format!(
                     "`match` of target `{}` is empty: no alert would ever be about it",
                     target.name
@@ -411,6 +464,19 @@ impl Config {
             }
         }
         faults
+    }
+}
+
+impl Match {
+    fn any(&self) -> &[BTreeMap<String, String>] {
+        match self {
+            Self::One(labels) => std::slice::from_ref(labels),
+            Self::Any(list) => list,
+        }
+    }
+
+    fn fits(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.any().iter().any(|wanted| incident::has_labels(labels, wanted))
     }
 }
 
@@ -519,6 +585,54 @@ env = { DATABASE_URL_FILE = "dsn" }
             message.contains("`gate.url`") && message.contains("`[servers.other]`"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn one_of_several_ways_to_match_is_enough() {
+        let several = GOOD.replace(
+            "{ cluster = \"orders\" }",
+            "[{ cluster = \"orders\" }, { DBInstanceIdentifier = \"orders-1\", region = \"eu-central-1\" }]",
+        );
+        let config = load(&several).unwrap();
+        let found = |labels: &[(&str, &str)]| {
+            let labels = labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
+            config.target_of(&labels.collect()).is_some()
+        };
+        assert!(found(&[("cluster", "orders"), ("severity", "critical")]));
+        assert!(found(&[
+            ("DBInstanceIdentifier", "orders-1"),
+            ("region", "eu-central-1")
+        ]));
+        assert!(!found(&[("DBInstanceIdentifier", "orders-1"), ("region", "us-east-1")]));
+        for empty in ["[]", "{}", "[{ cluster = \"orders\" }, {}]"] {
+            let message = load(&GOOD.replace("{ cluster = \"orders\" }", empty))
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains("`match` of target `orders` is empty"), "{message}");
+        }
+        let message = load(&GOOD.replace("{ cluster = \"orders\" }", "\"orders\"")).unwrap_err();
+        assert!(
+            crate::chain(&message).contains("or a list of such"),
+            "{}",
+            crate::chain(&message)
+        );
+    }
+
+    #[test]
+    fn topics_that_are_none_are_told() {
+        let with = |alerts: &str| load(&format!("{GOOD}\n[alerts.cloudwatch]\n{alerts}"));
+        assert!(with("topics = [\"arn:aws:sns:eu-central-1:123456789012:databases\"]").is_ok());
+        for (alerts, part) in [
+            ("topics = []", "`alerts.cloudwatch.topics` is empty"),
+            ("topics = [\"databases\"]", "`databases` is not the ARN of an SNS topic"),
+            (
+                "topics = [\"arn:aws:sns:eu-central-1:123456789012:*\"]",
+                "is not the ARN",
+            ),
+        ] {
+            let message = with(alerts).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        }
     }
 
     const MODELS: &str = r#"

@@ -13,6 +13,11 @@ mod intake;
 mod pipeline;
 mod post_mortem;
 mod progress;
+mod sns;
+#[cfg(test)]
+#[path = "../../tests/aws/sns.rs"]
+#[expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+mod sns_signer;
 mod stage;
 #[cfg(test)]
 mod stand_ins;

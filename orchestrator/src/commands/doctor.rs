@@ -5,6 +5,7 @@ use policies::Policy;
 use runbooks::Catalog;
 use serde_json::Value;
 
+use super::serve::{listener, read_secret};
 use crate::config::{Config, TargetSection};
 use crate::gate::Gate;
 use crate::terminal::print_line;
@@ -12,6 +13,7 @@ use crate::toolbelt::Toolbelt;
 
 pub(crate) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
     let mut findings = vec![catalog(config), policy(config), bearer(config)];
+    findings.extend(aws_alerts(config));
     let toolbelt = Toolbelt::new(config);
     for (name, result) in toolbelt.start().await {
         findings.push((
@@ -71,6 +73,19 @@ fn bearer(config: &Config) -> Finding {
         "bearer".to_owned(),
         word.map_err(|e| format!("`{}`: {e}", file.display())),
     )
+}
+
+/// What the ways in for AWS's alarms stand on.
+fn aws_alerts(config: &Config) -> Vec<Finding> {
+    let sns = config.alerts.cloudwatch.as_ref().map(|section| {
+        let word = listener(section).map(|_| format!("{} topics", section.topics.len()));
+        ("alerts.cloudwatch".to_owned(), word.map_err(|e| format!("{e:#}")))
+    });
+    let bus = config.alerts.eventbridge.as_ref().map(|section| {
+        let word = read_secret("key", &section.key_file).map(|_| "has its key".to_owned());
+        ("alerts.eventbridge".to_owned(), word.map_err(|e| format!("{e:#}")))
+    });
+    sns.into_iter().chain(bus).collect()
 }
 
 async fn identity(toolbelt: &Toolbelt, target: &TargetSection) -> Result<String, String> {

@@ -21,7 +21,11 @@ pub(crate) async fn run(config: Config, alert: &Path, until: Option<&str>, json:
     let mut worst = ExitCode::Done;
     let mut driven = Vec::new();
     for alert in delivery.alerts {
-        let Some(target) = pipeline.config.target_of(&alert).map(|target| target.name.clone()) else {
+        let Some(target) = pipeline
+            .config
+            .target_of(&alert.labels)
+            .map(|target| target.name.clone())
+        else {
             eprintln!("alert `{}` is about no target that is configured", alert.name);
             worst = ExitCode::Failed;
             continue;

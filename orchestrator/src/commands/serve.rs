@@ -12,9 +12,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::assemble;
-use crate::config::Config;
+use crate::config::{CloudwatchSection, Config};
 use crate::intake::{Intake, routes};
 use crate::pipeline::Pipeline;
+use crate::sns::{Listener, Topic};
 use crate::workers::Workers;
 
 /// A running orchestrator.
@@ -38,7 +39,12 @@ impl Service {
     /// Starts taking alerts, and goes on with the incidents that were open. Servers that are not there yet are tried later.
     pub async fn start(config: Config, stop: CancellationToken) -> Result<Self> {
         let section = &config.orchestrator;
-        let bearer = read_bearer(&section.bearer_file)?;
+        let bearer = read_secret("bearer", &section.bearer_file)?;
+        let sns = config.alerts.cloudwatch.as_ref().map(listener).transpose()?;
+        let eventbridge = config.alerts.eventbridge.as_ref();
+        let eventbridge = eventbridge
+            .map(|section| read_secret("key", &section.key_file))
+            .transpose()?;
         let listen = section.listen;
         let listener = TcpListener::bind(listen)
             .await
@@ -66,6 +72,8 @@ impl Service {
             pipeline: Arc::clone(&pipeline),
             workers: Arc::clone(&workers),
             bearer,
+            sns,
+            eventbridge,
         };
         let app = routes(Arc::new(intake));
         let serving = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
@@ -90,16 +98,31 @@ impl Service {
     }
 }
 
-fn read_bearer(file: &Path) -> Result<Digest> {
+/// Ready to listen to the topics; the file of certificates, where there is one, has been read.
+pub(super) fn listener(section: &CloudwatchSection) -> Result<Listener> {
+    let topics = section
+        .topics
+        .iter()
+        .map(|arn| Topic::parse(arn))
+        .collect::<Result<_, _>>()?;
+    let certificates = section.certificate_file.as_deref();
+    if let Some(file) = certificates {
+        tracing::info!(file = %file.display(), "SNS's certificates are those of this file; none is fetched");
+    }
+    Listener::new(topics, certificates)
+}
+
+/// The digest of what a file holds.
+pub(super) fn read_secret(what: &str, file: &Path) -> Result<Digest> {
     let text =
-        std::fs::read_to_string(file).with_context(|| format!("could not read the bearer `{}`", file.display()))?;
-    let bearer = text.trim();
+        std::fs::read_to_string(file).with_context(|| format!("could not read the {what} `{}`", file.display()))?;
+    let secret = text.trim();
     anyhow::ensure!(
-        bearer.len() >= 16,
-        "the bearer in `{}` is shorter than 16 characters",
+        secret.len() >= 16,
+        "the {what} in `{}` is shorter than 16 characters",
         file.display()
     );
-    Ok(Digest::of(bearer.as_bytes()))
+    Ok(Digest::of(secret.as_bytes()))
 }
 
 fn announce(address: SocketAddr, addr_file: Option<&Path>) -> std::io::Result<()> {
