@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use agents::CloudNames;
 use kit::config::FilePath;
 use model::{Limits, Provider};
 use serde::{Deserialize, Serialize};
@@ -216,6 +217,21 @@ pub struct TargetSection {
     pub alerts: Match,
     /// The servers that observe it, by name.
     pub servers: Vec<String>,
+    /// What it is called in AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AwsSection>,
+}
+
+/// `[targets.aws]`: names as the servers that read AWS are configured with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwsSection {
+    /// The instance, for `performance-insights`.
+    #[serde(default)]
+    pub instance: Option<String>,
+    /// The group of PostgreSQL's log, for `cloudwatch-logs`.
+    #[serde(default)]
+    pub log_group: Option<String>,
 }
 
 /// `match`: labels that an alert must have, all of them; or a list of such, of which one must fit.
@@ -385,6 +401,31 @@ impl Config {
         }
     }
 
+    /// A server without a name to ask for is never asked, and a name without a server asks nobody.
+    fn aws_faults(&self, fault: &mut impl FnMut(String)) {
+        for target in &self.targets {
+            let names = target.cloud_names();
+            for (kind, key, name) in [
+                ("performance-insights", "instance", names.instance),
+                ("cloudwatch-logs", "log_group", names.log_group),
+            ] {
+                let of_kind =
+                    |server: &String| self.servers.get(server).is_some_and(|section| section.is(server, kind));
+                match (target.servers.iter().any(of_kind), name) {
+                    (true, None) => fault(format!(
+                        "target `{}` has a server of kind `{kind}`, but no `aws.{key}` to ask it for",
+                        target.name
+                    )),
+                    (false, Some(_)) => fault(format!(
+                        "target `{}` has `aws.{key}`, but no server of kind `{kind}`",
+                        target.name
+                    )),
+                    (true, Some(_)) | (false, None) => {}
+                }
+            }
+        }
+    }
+
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let mut fault = |text: String| faults.push(text);
@@ -453,6 +494,7 @@ impl Config {
                 ));
             }
         }
+        self.aws_faults(&mut fault);
         for (name, server) in &self.servers {
             match (&server.command, &server.url) {
                 (Some(command), None) if !command.is_empty() => {}
@@ -504,7 +546,24 @@ impl LimitsSection {
     }
 }
 
+impl TargetSection {
+    /// What AWS is asked for, if anything.
+    #[must_use]
+    pub fn cloud_names(&self) -> CloudNames {
+        self.aws.clone().map_or_else(CloudNames::default, |aws| CloudNames {
+            instance: aws.instance,
+            log_group: aws.log_group,
+        })
+    }
+}
+
 impl ServerSection {
+    /// Whether a server of this name is one of this kind.
+    #[must_use]
+    pub fn is(&self, name: &str, kind: &str) -> bool {
+        self.kind.as_deref().unwrap_or(name) == kind
+    }
+
     #[must_use]
     pub fn start_timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.start_timeout_s))
@@ -631,6 +690,48 @@ env = { DATABASE_URL_FILE = "dsn" }
             ),
         ] {
             let message = with(alerts).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn names_in_aws_and_servers_that_read_it_belong_together() {
+        let servers = "servers = [\"postgres-readonly\", \"insights\", \"cloudwatch-logs\"]\n";
+        let sections = "\n[servers.insights]\nkind = \"performance-insights\"\nurl = \"http://127.0.0.1:9\"\n\
+             [servers.cloudwatch-logs]\nurl = \"http://127.0.0.1:9\"\n";
+        let with = |servers: &str, aws: &str| {
+            let text = GOOD.replace("servers = [\"postgres-readonly\"]\n", &format!("{servers}{aws}"));
+            load(&format!("{text}{sections}"))
+        };
+        let both = "aws = { instance = \"orders-1\", log_group = \"/aws/rds/instance/orders-1/postgresql\" }\n";
+        let config = with(servers, both).unwrap();
+        let names = config.targets.first().unwrap().cloud_names();
+        assert_eq!(names.instance.as_deref(), Some("orders-1"));
+        assert_eq!(names.sweep().len(), 6);
+        assert!(
+            load(GOOD)
+                .unwrap()
+                .targets
+                .first()
+                .unwrap()
+                .cloud_names()
+                .sweep()
+                .is_empty()
+        );
+        for (servers, aws, part) in [
+            (servers, "", "no `aws.instance` to ask it for"),
+            (
+                servers,
+                "aws = { instance = \"orders-1\" }\n",
+                "no `aws.log_group` to ask it for",
+            ),
+            (
+                "servers = [\"postgres-readonly\"]\n",
+                both,
+                "no server of kind `performance-insights`",
+            ),
+        ] {
+            let message = with(servers, aws).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
         }
     }

@@ -2,42 +2,48 @@
 
 use std::cmp::Reverse;
 
-use incident::{Author, Diagnosis, DiagnosisError, Findings, Hypothesis, MAX_HYPOTHESES, Rejection};
+use incident::{
+    Author, Diagnosis, DiagnosisError, Findings, Hypothesis, MAX_HYPOTHESES, MissingEvidence, Rejection, RootCause,
+};
 use runbooks::Evidence;
 
-use crate::causes::{Assessment, assess_all, assess_healthy, explain_unexplained};
+use crate::causes::{
+    Assessment, assess_all, assess_cloud, assess_healthy, bear_witness, explain_unexplained, for_healthy,
+    for_unexplained,
+};
+use crate::cloud::Cloud;
 use crate::telemetry::Telemetry;
 use crate::thresholds::THRESHOLDS;
 
 /// The offline diagnosis. It sees evidence alone: not the alert, not its name.
 pub fn diagnose(evidence: &[Evidence]) -> Result<Diagnosis, DiagnosisError> {
+    diagnose_with(evidence, &[])
+}
+
+/// The same, told also which questions got no answer.
+pub fn diagnose_with(evidence: &[Evidence], missing: &[MissingEvidence]) -> Result<Diagnosis, DiagnosisError> {
     let telemetry = Telemetry::read(evidence);
-    let mut hypotheses = Vec::new();
-    let mut rejected = Vec::new();
+    let cloud = Cloud::read(evidence, missing);
+    let (mut hypotheses, mut rejected) = (Vec::new(), Vec::new());
     for assessment in assess_all(&telemetry, &THRESHOLDS) {
-        match assessment {
-            Assessment::Likely(hypothesis) => hypotheses.push(*hypothesis),
-            Assessment::Ruled { out, because } => rejected.push(Rejection {
-                root_cause: out,
-                because,
-            }),
-            Assessment::Blind { cause, tool } => {
-                let says = format!("not judged: `{tool}` gave no answer");
-                let because = evidence
-                    .first()
-                    .map(|any| crate::causes::signal(&any.id, says))
-                    .into_iter()
-                    .collect();
-                rejected.push(Rejection {
-                    root_cause: cause,
-                    because,
-                });
+        sort_in(assessment, evidence, &mut hypotheses, &mut rejected);
+    }
+    if let Some(cloud) = &cloud {
+        let assessments = assess_cloud(cloud, &THRESHOLDS);
+        for hypothesis in &mut hypotheses {
+            let own = assessments.iter().find(|own| own.cause() == hypothesis.root_cause);
+            bear_witness(hypothesis, own, cloud, evidence, &THRESHOLDS);
+        }
+        // What both see is SQL's to name: it knows the sessions. And what one of them sees the other does not rule out.
+        for assessment in assessments {
+            if !is_among(&hypotheses, assessment.cause()) {
+                sort_in(assessment, evidence, &mut hypotheses, &mut rejected);
             }
         }
+        rejected.retain(|rejection: &Rejection| !is_among(&hypotheses, rejection.root_cause));
     }
     if hypotheses.is_empty() {
-        let answer = assess_healthy(&telemetry, &THRESHOLDS).or_else(|| explain_unexplained(&telemetry, evidence));
-        hypotheses.extend(answer);
+        hypotheses.extend(no_cause(&telemetry, cloud.as_ref(), evidence));
     }
     hypotheses.sort_by_key(|hypothesis| Reverse(hypothesis.confidence_pct));
     // One cause may be found on two ways; the surer one speaks for it.
@@ -56,6 +62,50 @@ pub fn diagnose(evidence: &[Evidence]) -> Result<Diagnosis, DiagnosisError> {
         },
         evidence,
     )
+}
+
+fn is_among(hypotheses: &[Hypothesis], cause: RootCause) -> bool {
+    hypotheses.iter().any(|hypothesis| hypothesis.root_cause == cause)
+}
+
+fn sort_in(
+    assessment: Assessment,
+    evidence: &[Evidence],
+    hypotheses: &mut Vec<Hypothesis>,
+    rejected: &mut Vec<Rejection>,
+) {
+    match assessment {
+        Assessment::Likely(hypothesis) => hypotheses.push(*hypothesis),
+        Assessment::Ruled { out, because } => rejected.push(Rejection {
+            root_cause: out,
+            because,
+        }),
+        Assessment::Blind { cause, tool } => {
+            let says = format!("not judged: `{tool}` gave no answer");
+            let because = evidence
+                .first()
+                .map(|any| crate::causes::signal(&any.id, says))
+                .into_iter()
+                .collect();
+            rejected.push(Rejection {
+                root_cause: cause,
+                because,
+            });
+        }
+    }
+}
+
+/// Healthy, or not to be explained.
+fn no_cause(telemetry: &Telemetry, cloud: Option<&Cloud>, evidence: &[Evidence]) -> Option<Hypothesis> {
+    let healthy = assess_healthy(telemetry, &THRESHOLDS);
+    let (mut answer, adds): (_, fn(&mut Hypothesis, &Cloud)) = match healthy {
+        Some(healthy) => (healthy, for_healthy),
+        None => (explain_unexplained(telemetry, evidence)?, for_unexplained),
+    };
+    if let Some(cloud) = cloud {
+        adds(&mut answer, cloud);
+    }
+    Some(answer)
 }
 
 #[cfg(test)]

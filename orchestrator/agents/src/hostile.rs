@@ -394,7 +394,7 @@ async fn one_run(seed: u64, catalog: &Arc<Catalog>) -> Outcome {
     let counsel = Counsel::new(model.clone(), budget, Limits::default());
     let world = World::default();
 
-    let investigation = investigate(Some(&counsel), &evidence, Some(&world)).await.unwrap();
+    let investigation = investigate(Some(&counsel), &evidence, &[], Some(&world)).await.unwrap();
     evidence.extend(investigation.taken.into_iter().map(|look| look.evidence));
     let diagnosis = investigation.diagnosis;
     let fill = |draft: &PlanDraft| Plan::fill(draft, catalog, &evidence, context());

@@ -2,6 +2,7 @@
 
 mod by_model;
 mod causes;
+mod cloud;
 pub mod debate;
 mod diagnose;
 #[cfg(test)]
@@ -18,7 +19,8 @@ mod thresholds;
 pub use by_model::{
     FillPlan, Investigation, Planned, Planning, PlanningError, Revision, debate_with, investigate, plan, revise,
 };
-pub use diagnose::diagnose;
+pub use cloud::CloudNames;
+pub use diagnose::{diagnose, diagnose_with};
 pub use plan::{Choice, NoPlan, choose};
 pub use quote::quote;
 pub use session::{AgentError, Counsel, Fault, Look, ToolSpec, Tools};

@@ -9,6 +9,12 @@ pub(crate) fn record(id: &str, tool: &str, result: Value) -> Evidence {
     Evidence::record(id, "postgres-readonly", tool, json!({}), at, result).unwrap()
 }
 
+/// Evidence as one of AWS's servers gives it.
+pub(crate) fn of_aws(id: &str, server: &str, tool: &str, result: Value) -> Evidence {
+    let at = Timestamp::from_unix(1_795_000_000);
+    Evidence::record(id, server, tool, json!({}), at, result).unwrap()
+}
+
 pub(crate) fn without(evidence: Vec<Evidence>, tool: &str) -> Vec<Evidence> {
     evidence.into_iter().filter(|piece| piece.tool != tool).collect()
 }

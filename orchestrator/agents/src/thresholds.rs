@@ -96,6 +96,30 @@ pub struct Thresholds {
     pub deadlocks_per_min: f64,
     /// So many within the second between two looks are no chance meeting.
     pub many_deadlocks: i64,
+    /// A tenth of the smallest volume that RDS makes, 20 GiB; its own event of low storage comes at 10 %.
+    pub storage_low_bytes: f64,
+    /// The same as a share.
+    pub storage_used_pct: f64,
+    /// Enlarging a volume takes minutes, and whoever does it has to be found first.
+    pub storage_ends_within_min: f64,
+    /// Below this an instance of RDS has nothing left to give; the smallest class in use has 1 GiB.
+    pub memory_low_bytes: f64,
+    /// Some swap is in use on every instance. That it grows is what tells.
+    pub swap_grown_bytes: f64,
+    /// gp3 and io2 answer within single milliseconds; from here on people notice.
+    pub io_latency_s: f64,
+    /// And it is slower than before by so much: some volumes are always slow.
+    pub io_latency_factor: f64,
+    /// The share of a change of load that makes its wait the main one.
+    pub main_wait_pct: f64,
+    /// Of credits, or of percent of them: at nothing the instance or its volume falls to its baseline.
+    pub credits_low: f64,
+    /// A CPU with no room.
+    pub cpu_busy_pct: f64,
+    /// So many deadlocks within half an hour in the log; `deadlocks_per_min` over the two minutes of a fresh storm.
+    pub logged_deadlocks: u64,
+    /// So many refused logins within half an hour: a client that tries again every minute or two, or many.
+    pub failed_logins: u64,
     /// Two hypotheses this close cannot be told apart, and the reviewer says so.
     pub indistinct_pct: u8,
     /// Evidence older than this when the plan is made may describe another world. Our first sweep takes about a second.
@@ -147,6 +171,18 @@ pub const THRESHOLDS: Thresholds = Thresholds {
     checkpoint_every_s: 10,
     deadlocks_per_min: 5.0,
     many_deadlocks: 3,
+    storage_low_bytes: 2_147_483_648.0,
+    storage_used_pct: 90.0,
+    storage_ends_within_min: 60.0,
+    memory_low_bytes: 134_217_728.0,
+    swap_grown_bytes: 268_435_456.0,
+    io_latency_s: 0.01,
+    io_latency_factor: 3.0,
+    main_wait_pct: 50.0,
+    credits_low: 5.0,
+    cpu_busy_pct: 95.0,
+    logged_deadlocks: 10,
+    failed_logins: 20,
     indistinct_pct: 15,
     stale_evidence_s: 60,
 };

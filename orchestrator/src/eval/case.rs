@@ -71,7 +71,7 @@ impl Case {
     /// recorded is all there is.
     pub async fn judge(&self, counsel: Option<&Counsel>, catalog: &Catalog) -> Result<Score> {
         let began = Instant::now();
-        let investigated = agents::investigate(counsel, &self.evidence, None).await?;
+        let investigated = agents::investigate(counsel, &self.evidence, &[], None).await?;
         let diagnosis = investigated.diagnosis;
         let fill = |draft: &PlanDraft| Plan::fill(draft, catalog, &self.evidence, self.context());
         let planning = Planning {

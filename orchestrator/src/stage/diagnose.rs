@@ -12,7 +12,12 @@ impl Pipeline {
         let lookup = self.toolbelt.lookup(self.target_of(incident)?);
         let counsel = self.advisers.of_incident(&incident.id);
         let investigated = self
-            .unless_stopped(investigate(counsel.as_ref(), &evidence, Some(&lookup)))
+            .unless_stopped(investigate(
+                counsel.as_ref(),
+                &evidence,
+                &incident.missing,
+                Some(&lookup),
+            ))
             .await?;
         let Investigation {
             diagnosis,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Halt, Next, Step};
 use crate::config::TargetSection;
 use crate::pipeline::Pipeline;
-use crate::toolbelt::Taken;
+use crate::toolbelt::{Taken, record};
 
 /// A saturated database may let nobody in at first.
 const ATTEMPTS: u32 = 3;
@@ -18,26 +18,20 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 impl Pipeline {
     pub(crate) async fn observe(&self, incident: &Incident) -> Step {
         let target = self.target_of(incident)?;
-        let probes = agents::first_sweep();
         let deadline = Duration::from_secs(u64::from(self.config.orchestrator.observe_within_s));
-        let mut attempt = 1;
-        let taken = loop {
-            let taken = self.toolbelt.look(target, deadline).await;
-            let has = |tool: &str| taken.evidence.iter().any(|piece| piece.tool == tool);
-            let complete = probes
-                .iter()
-                .filter(|probe| probe.required)
-                .all(|probe| has(probe.tool));
-            if complete || attempt >= ATTEMPTS {
-                break taken;
-            }
-            attempt += 1;
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(Halt::Stopping),
-                () = tokio::time::sleep(BETWEEN_ATTEMPTS) => {}
-            }
+        // AWS is asked once, beside the database and within the same deadline: a diagnosis can do without it.
+        let of_aws = target.cloud_names().sweep();
+        let looking = async {
+            tokio::join!(
+                self.look_until_complete(target, deadline),
+                self.toolbelt.ask_all(target, &of_aws, deadline)
+            )
         };
+        let (taken, answers) = self.unless_stopped(looking).await?;
+        let mut taken = taken?;
         check_identity(target, &taken)?;
+        let next_id = taken.evidence.len().saturating_add(1);
+        taken.extend(record(answers, next_id));
         let Taken {
             evidence,
             notes,
@@ -50,6 +44,28 @@ impl Pipeline {
             },
             evidence,
         })
+    }
+
+    /// Looks at the database, again where it let nobody in.
+    async fn look_until_complete(&self, target: &TargetSection, deadline: Duration) -> Result<Taken, Halt> {
+        let probes = agents::first_sweep();
+        let mut attempt = 1;
+        loop {
+            let taken = self.toolbelt.look(target, deadline).await;
+            let has = |tool: &str| taken.evidence.iter().any(|piece| piece.tool == tool);
+            let complete = probes
+                .iter()
+                .filter(|probe| probe.required)
+                .all(|probe| has(probe.tool));
+            if complete || attempt >= ATTEMPTS {
+                return Ok(taken);
+            }
+            attempt += 1;
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(Halt::Stopping),
+                () = tokio::time::sleep(BETWEEN_ATTEMPTS) => {}
+            }
+        }
     }
 }
 

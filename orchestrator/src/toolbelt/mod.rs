@@ -34,6 +34,65 @@ pub struct Taken {
     pub missing: Vec<MissingEvidence>,
 }
 
+/// A question that was asked, with its answer or why there is none.
+pub struct Answered<'p> {
+    probe: &'p Probe,
+    answer: Result<Value, CallError>,
+    took: Duration,
+    at: Timestamp,
+}
+
+/// Makes evidence of answers, numbered from `first_id`.
+pub fn record(answers: Vec<Answered<'_>>, first_id: usize) -> Taken {
+    let mut taken = Taken::default();
+    for Answered {
+        probe,
+        answer,
+        took,
+        at,
+    } in answers
+    {
+        let id = format!("E{}", first_id.saturating_add(taken.evidence.len()));
+        let recorded = answer.and_then(|result| {
+            Evidence::record(
+                id,
+                probe.server,
+                probe.tool,
+                Value::Object(probe.arguments.clone()),
+                at,
+                result,
+            )
+            .map_err(|e| CallError::Malformed {
+                tool: probe.tool.to_owned(),
+                reason: e.to_string(),
+            })
+        });
+        match recorded {
+            Ok(evidence) => {
+                let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                taken.notes.push(EvidenceNote::of(&evidence, took_ms));
+                taken.evidence.push(evidence);
+            }
+            Err(error) => taken.missing.push(MissingEvidence {
+                server: probe.server.to_owned(),
+                tool: probe.tool.to_owned(),
+                code: error.code().to_owned(),
+                message: crate::chain(&error),
+            }),
+        }
+    }
+    taken
+}
+
+impl Taken {
+    /// Adds what was taken beside it.
+    pub fn extend(&mut self, more: Self) {
+        self.evidence.extend(more.evidence);
+        self.notes.extend(more.notes);
+        self.missing.extend(more.missing);
+    }
+}
+
 impl Toolbelt {
     #[must_use]
     pub fn new(config: &Config) -> Self {
@@ -61,6 +120,16 @@ impl Toolbelt {
 
     /// Asks all questions in parallel; what has not come by the deadline is missing, and the rest counts.
     pub async fn take(&self, target: &TargetSection, probes: &[Probe], deadline: Duration, first_id: usize) -> Taken {
+        record(self.ask_all(target, probes, deadline).await, first_id)
+    }
+
+    /// The answers, none of which is evidence yet.
+    pub async fn ask_all<'p>(
+        &self,
+        target: &TargetSection,
+        probes: &'p [Probe],
+        deadline: Duration,
+    ) -> Vec<Answered<'p>> {
         let asked = probes.iter().map(|probe| async move {
             let started = Instant::now();
             let answer = match tokio::time::timeout(deadline, self.ask(target, probe)).await {
@@ -70,40 +139,14 @@ impl Toolbelt {
                     after: deadline,
                 }),
             };
-            (probe, answer, started.elapsed(), Timestamp::from(Utc::now()))
-        });
-        let mut taken = Taken::default();
-        for (probe, answer, took, at) in join_all(asked).await {
-            let id = format!("E{}", first_id.saturating_add(taken.evidence.len()));
-            let recorded = answer.and_then(|result| {
-                Evidence::record(
-                    id,
-                    probe.server,
-                    probe.tool,
-                    Value::Object(probe.arguments.clone()),
-                    at,
-                    result,
-                )
-                .map_err(|e| CallError::Malformed {
-                    tool: probe.tool.to_owned(),
-                    reason: e.to_string(),
-                })
-            });
-            match recorded {
-                Ok(evidence) => {
-                    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                    taken.notes.push(EvidenceNote::of(&evidence, took_ms));
-                    taken.evidence.push(evidence);
-                }
-                Err(error) => taken.missing.push(MissingEvidence {
-                    server: probe.server.to_owned(),
-                    tool: probe.tool.to_owned(),
-                    code: error.code().to_owned(),
-                    message: crate::chain(&error),
-                }),
+            Answered {
+                probe,
+                answer,
+                took: started.elapsed(),
+                at: Timestamp::from(Utc::now()),
             }
-        }
-        taken
+        });
+        join_all(asked).await
     }
 
     /// One question to the target's server of this kind, unrecorded: for readings of the recovery check.

@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use incident::{
-    Author, Diagnosis, DiagnosisError, EvidencePointer, Findings, Hypothesis, Rejection, RootCause, Signal,
+    Author, Diagnosis, DiagnosisError, EvidencePointer, Findings, Hypothesis, MissingEvidence, Rejection, RootCause,
+    Signal,
 };
 use runbooks::Evidence;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{closed, list_of, numbers, text, vocabulary};
-use crate::diagnose::diagnose;
+use crate::cloud::{INSIGHTS, LOGS};
+use crate::diagnose::diagnose_with;
 use crate::quote::{quote, visible};
 use crate::session::{Agent, AgentError, Counsel, Desk, Fault, Look, Tools, converse};
+use crate::sweep::POSTGRES;
 
 const PROMPT: &str = include_str!("../prompts/diagnosis.md");
-const POSTGRES: &str = "postgres-readonly";
 /// Tools that take no statement: a model writes none, not even one that only reads.
 const TOOLS: &[(&str, &str)] = &[
     (POSTGRES, "overview"),
@@ -29,12 +31,22 @@ const TOOLS: &[(&str, &str)] = &[
     (POSTGRES, "settings"),
     (POSTGRES, "top_queries"),
     (POSTGRES, "schema"),
-    ("cloudwatch-logs", "list_log_groups"),
-    ("cloudwatch-logs", "postgres_error_summary"),
-    ("cloudwatch-logs", "recent_log_lines"),
-    ("performance-insights", "db_load_summary"),
-    ("performance-insights", "instance_features"),
-    ("performance-insights", "top_sql"),
+    (LOGS, "list_log_groups"),
+    (LOGS, "postgres_error_summary"),
+    (LOGS, "slow_queries"),
+    (LOGS, "lock_waits_and_deadlocks"),
+    (LOGS, "autovacuum_activity"),
+    (LOGS, "connection_failures"),
+    (LOGS, "log_patterns"),
+    (LOGS, "recent_log_lines"),
+    (INSIGHTS, "compare_windows"),
+    (INSIGHTS, "db_load_summary"),
+    (INSIGHTS, "top_waits"),
+    (INSIGHTS, "top_sql"),
+    (INSIGHTS, "blocking_tree"),
+    (INSIGHTS, "instance_metrics"),
+    (INSIGHTS, "instance_events"),
+    (INSIGHTS, "instance_features"),
 ];
 
 /// A diagnosis, what was looked up for it, and what a human should know of how it came about.
@@ -51,9 +63,10 @@ pub struct Investigation {
 pub async fn investigate(
     counsel: Option<&Counsel>,
     evidence: &[Evidence],
+    missing: &[MissingEvidence],
     tools: Option<&dyn Tools>,
 ) -> Result<Investigation, DiagnosisError> {
-    let offline = diagnose(evidence)?;
+    let offline = diagnose_with(evidence, missing)?;
     let Some(counsel) = counsel else {
         return Ok(Investigation {
             diagnosis: offline,
@@ -66,7 +79,7 @@ pub async fn investigate(
         evidence: evidence.to_vec(),
         taken: Vec::new(),
     };
-    let (diagnosis, notes) = match ask(counsel, evidence, &mut desk).await {
+    let (diagnosis, notes) = match ask(counsel, evidence, missing, &mut desk).await {
         Ok(findings) => weigh(findings, offline, &desk.evidence),
         Err(error) => (
             offline,
@@ -80,7 +93,12 @@ pub async fn investigate(
     })
 }
 
-async fn ask(counsel: &Counsel, evidence: &[Evidence], desk: &mut Desk<'_>) -> Result<Findings, AgentError> {
+async fn ask(
+    counsel: &Counsel,
+    evidence: &[Evidence],
+    missing: &[MissingEvidence],
+    desk: &mut Desk<'_>,
+) -> Result<Findings, AgentError> {
     let agent = Agent {
         name: "diagnosis",
         prompt: PROMPT.replace("{{root_causes}}", vocabulary::list().trim_end()),
@@ -89,11 +107,25 @@ async fn ask(counsel: &Counsel, evidence: &[Evidence], desk: &mut Desk<'_>) -> R
         max_output_tokens: 4_000,
         deadline: Duration::from_secs(90),
     };
-    let opening = evidence.iter().map(quote).collect();
+    let opening = evidence.iter().map(quote).chain(unanswered(missing)).collect();
     let answered = converse(&agent, counsel, opening, desk, read).await?;
     let mut findings = answered.value;
     findings.author = Author::Model { name: answered.model };
     Ok(findings)
+}
+
+/// What AWS was asked and did not answer: that it shows nothing does not mean that nothing is there.
+fn unanswered(missing: &[MissingEvidence]) -> Option<String> {
+    let of_aws = missing
+        .iter()
+        .filter(|one| one.server == INSIGHTS || one.server == LOGS);
+    let tools: Vec<&str> = of_aws.map(|one| one.tool.as_str()).collect();
+    (!tools.is_empty()).then(|| {
+        format!(
+            "Asked for, and not answered: {}. Do not take it for calm.",
+            tools.join(", ")
+        )
+    })
 }
 
 /// The form of the answer. The author is not the model's to say.

@@ -1,5 +1,6 @@
 //! One module per root cause: what speaks for it and against it in the evidence. None of them knows the alert.
 
+mod cloud;
 mod connection_saturation;
 mod ddl_lock_queue;
 mod healthy;
@@ -21,6 +22,7 @@ use incident::{EvidencePointer, Hypothesis, RootCause, Signal};
 use crate::telemetry::Telemetry;
 use crate::thresholds::Thresholds;
 
+pub(crate) use cloud::{assess as assess_cloud, bear_witness, for_healthy, for_unexplained};
 pub(crate) use healthy::assess as assess_healthy;
 pub(crate) use unexplained::explain as explain_unexplained;
 
@@ -36,6 +38,15 @@ pub(crate) enum Assessment {
         cause: RootCause,
         tool: &'static str,
     },
+}
+
+impl Assessment {
+    pub fn cause(&self) -> RootCause {
+        match self {
+            Self::Likely(hypothesis) => hypothesis.root_cause,
+            Self::Ruled { out: cause, .. } | Self::Blind { cause, .. } => *cause,
+        }
+    }
 }
 
 /// Asks every module.

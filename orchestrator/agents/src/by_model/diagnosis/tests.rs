@@ -27,7 +27,7 @@ fn good() -> Value {
 async fn investigated(answers: &[String], evidence: &[Evidence]) -> (Investigation, Arc<Scripted>) {
     let model = Arc::new(Scripted::answering(answers.to_vec()));
     let counsel = Counsel::unlimited(model.clone());
-    (investigate(Some(&counsel), evidence, None).await.unwrap(), model)
+    (investigate(Some(&counsel), evidence, &[], None).await.unwrap(), model)
 }
 
 async fn fate(answer: impl ToString) -> (Author, Vec<String>) {
@@ -152,7 +152,7 @@ async fn healthy_is_not_the_models_to_say_alone() {
     let (agreed, _) = investigated(&[calm], &healthy()).await;
     assert_eq!(
         agreed.diagnosis.best().root_cause,
-        diagnose(&healthy()).unwrap().best().root_cause
+        crate::diagnose(&healthy()).unwrap().best().root_cause
     );
 }
 
