@@ -171,7 +171,8 @@ class PerformanceInsights(StandIn):
             metric = query["MetricStat"]["Metric"]
             if metric["Namespace"] != "AWS/RDS" or metric["Dimensions"] != [{"Name": "DBInstanceIdentifier", "Value": "orders-1"}]:
                 raise Refused("InvalidParameterValue", "this stand-in knows AWS/RDS of orders-1")
-            values = {"FreeStorageSpace": [9e9, 5e9, 1e9], "ReadLatency": [0.0004, 0.0005, 0.0121]}.get(metric["MetricName"], [])
+            known = self.script.get("cloudwatch", {"FreeStorageSpace": [9e9, 5e9, 1e9], "ReadLatency": [0.0004, 0.0005, 0.0121]})
+            values = known.get(metric["MetricName"], [])
             times = [end - datetime.timedelta(seconds=60 * (len(values) - at)) for at in range(len(values))]
             results.append({"Id": query["Id"], "Label": metric["MetricName"], "Timestamps": times, "Values": values, "StatusCode": "Complete"})
         return {"MetricDataResults": results, "Messages": []}
@@ -183,10 +184,11 @@ class PerformanceInsights(StandIn):
             "SourceIdentifier": "orders-1", "SourceType": "db-instance", "Message": message, "EventCategories": list(categories),
             "Date": request["EndTime"] - datetime.timedelta(minutes=minutes),
         }
-        return {"Events": [
-            event(90, "Backing up DB instance", "backup"),
-            event(12, "A Multi-AZ failover has started & postgres://a:hunter2@b", "failover", "availability"),
-        ]}
+        events = self.script.get("events", [
+            [90, "Backing up DB instance", "backup"],
+            [12, "A Multi-AZ failover has started & postgres://a:hunter2@b", "failover", "availability"],
+        ])
+        return {"Events": [event(*one) for one in events]}
 
     def status(self):
         return self.script.get("features", {}).get("SQL_DIGEST_STATISTICS", "ENABLED")

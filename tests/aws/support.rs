@@ -59,9 +59,11 @@ fn run(command: &mut Command, what: &str) {
 }
 
 pub fn repository() -> PathBuf {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = from.ancestors().find(|folder| folder.join("tests/aws").is_dir());
-    root.unwrap().to_owned()
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    above
+        .find(|dir| dir.join("tests/aws/support.rs").is_file())
+        .unwrap()
+        .to_owned()
 }
 
 /// A stand-in for AWS in a process of its own; it ends with this value.

@@ -6,6 +6,10 @@
     reason = "a failed set-up is a failed test"
 )]
 
+mod aws;
+#[path = "../aws/support.rs"]
+#[expect(dead_code, reason = "shared with the tests of AWS's servers, which use more of it")]
+mod aws_standins;
 mod bindings;
 mod cluster;
 mod crash;
@@ -14,6 +18,9 @@ mod fault;
 mod keys;
 mod page;
 mod recorded;
+#[path = "../aws/sns.rs"]
+#[expect(dead_code, reason = "shared with the orchestrator's own tests, which use more of it")]
+mod sns;
 mod suite;
 mod token_matrix;
 mod trial;

@@ -371,6 +371,14 @@ impl Suite {
         }
     }
 
+    /// Changes the orchestrator's configuration before it is started.
+    pub fn edit_orchestrator(&self, edit: impl FnOnce(&mut Value)) {
+        let text = fs::read_to_string(self.path("orchestrator.toml")).unwrap();
+        let mut config = toml::from_str(&text).unwrap();
+        edit(&mut config);
+        self.write_toml("orchestrator.toml", &config);
+    }
+
     fn write_toml(&self, name: &str, value: &Value) {
         fs::write(self.path(name), toml::to_string(value).unwrap()).unwrap();
     }

@@ -3,7 +3,7 @@
 use kit::ExitCode;
 use policies::Policy;
 use runbooks::Catalog;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::serve::{listener, read_secret};
 use crate::config::{Config, TargetSection};
@@ -23,6 +23,7 @@ pub(crate) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
     }
     for target in &config.targets {
         findings.push((format!("target {}", target.name), identity(&toolbelt, target).await));
+        findings.extend(in_aws(&toolbelt, target).await);
     }
     let gate = Gate::new(&config.gate);
     findings.push((
@@ -73,6 +74,40 @@ fn bearer(config: &Config) -> Finding {
         "bearer".to_owned(),
         word.map_err(|e| format!("`{}`: {e}", file.display())),
     )
+}
+
+/// Whether AWS's servers know the target by the names that it is configured with.
+async fn in_aws(toolbelt: &Toolbelt, target: &TargetSection) -> Vec<Finding> {
+    let names = target.cloud_names();
+    let mut findings = Vec::new();
+    if let Some(instance) = names.instance {
+        let arguments = json!({"instance": instance});
+        let answer = toolbelt
+            .ask_kind(target, "performance-insights", "instance_features", arguments)
+            .await;
+        let word = answer.map(|_| format!("instance {instance} is known"));
+        findings.push((
+            format!("target {} in AWS", target.name),
+            word.map_err(|e| crate::chain(&e)),
+        ));
+    }
+    if let Some(group) = names.log_group {
+        let answer = toolbelt
+            .ask_kind(target, "cloudwatch-logs", "list_log_groups", Value::Null)
+            .await;
+        let known = answer.map_err(|e| crate::chain(&e)).and_then(|answer| {
+            let groups = answer.get("log_groups").and_then(Value::as_array).into_iter().flatten();
+            let mut names = groups.filter_map(|one| one.get("name").and_then(Value::as_str));
+            match names.any(|name| name == group) {
+                true => Ok(format!("log group {group} is there")),
+                false => Err(format!(
+                    "log group `{group}` is not among those that may be read and exist"
+                )),
+            }
+        });
+        findings.push((format!("target {} in AWS", target.name), known));
+    }
+    findings
 }
 
 /// What the ways in for AWS's alarms stand on.

@@ -261,6 +261,68 @@ async fn a_server_that_is_not_there_is_said_and_not_guessed_around() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_aws_that_hangs_or_is_gone_is_said_and_the_plan_is_made_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let stand_ins = StandIns::start(Script::default()).await;
+    // The system takes the connection, and nobody ever answers it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut pipeline = pipeline(folder.path(), &stand_ins);
+    let file = folder.path().join("aws.toml");
+    let text = std::fs::read_to_string(folder.path().join("orchestrator.toml")).unwrap();
+    let text = text
+        .replace("[gate]", "observe_within_s = 1\n[gate]")
+        .replace(
+            "servers = ['db']",
+            "servers = ['db', 'performance-insights', 'cloudwatch-logs']\naws = { instance = 'orders', log_group = '/orders' }",
+        );
+    let servers = format!(
+        "[servers.performance-insights]\nurl = 'http://{}'\n[servers.cloudwatch-logs]\nurl = 'http://127.0.0.1:9'\n",
+        silent.local_addr().unwrap()
+    );
+    std::fs::write(&file, format!("{text}{servers}")).unwrap();
+    pipeline.config = Config::load(&file).unwrap();
+    pipeline.toolbelt = crate::toolbelt::Toolbelt::new(&pipeline.config);
+    let id = opened(&pipeline).await;
+    let closed = pipeline.drive(&id, None).await.unwrap();
+    assert_eq!(closed.state, State::Closed(Outcome::Resolved));
+    let unanswered: Vec<(&str, &str)> = closed
+        .missing
+        .iter()
+        .map(|one| (one.server.as_str(), one.code.as_str()))
+        .collect();
+    let (hangs, gone) = (
+        ("performance-insights", "call_timed_out"),
+        ("cloudwatch-logs", "server_unreachable"),
+    );
+    assert_eq!(unanswered, [hangs, hangs, hangs, gone, gone, gone]);
+    assert!(
+        closed
+            .missing
+            .iter()
+            .all(|one| one.server != "performance-insights" || one.message.contains("within 1s"))
+    );
+    let page = std::fs::read_to_string(pipeline.post_mortem_file(&id)).unwrap();
+    assert!(
+        page.contains("compare_windows") && page.contains("lock_waits_and_deadlocks"),
+        "{page}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_without_names_in_aws_is_asked_as_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let stand_ins = StandIns::start(Script::default()).await;
+    let pipeline = pipeline(folder.path(), &stand_ins);
+    let id = opened(&pipeline).await;
+    let diagnosed = pipeline.drive(&id, Some("planning")).await.unwrap();
+    assert!(diagnosed.evidence.iter().all(|note| note.server == "postgres-readonly"));
+    assert_eq!(diagnosed.missing, []);
+    let evidence = pipeline.store.evidence(&diagnosed).unwrap();
+    let plain = agents::diagnose(&evidence).unwrap().into_findings();
+    assert_eq!(diagnosed.findings, Some(plain));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_models_diagnosis_on_evidence_is_taken_and_one_without_is_not() {
     let answer = |evidence: &str| {
         json!({"hypotheses": [{
