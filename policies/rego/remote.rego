@@ -137,7 +137,7 @@ change_value_proven(argument) if {
 change_value_proven(argument) if {
 	argument.name == "file"
 	argument.type == "text"
-	regex.match(`^([A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(tf|tfvars)$`, argument.text)
+	regex.match(`^([A-Za-z0-9_][A-Za-z0-9_.-]*/)*[A-Za-z0-9_][A-Za-z0-9_.-]*\.(tf|tfvars)$`, argument.text)
 }
 
 changes_value(before, after) if {
@@ -179,7 +179,7 @@ dispatch_value_proven(argument) if {
 dispatch_value_proven(argument) if {
 	argument.name == "workflow"
 	argument.type == "text"
-	regex.match(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*\.ya?ml$`, argument.text)
+	regex.match(`^[A-Za-z0-9_][A-Za-z0-9_.-]*\.ya?ml$`, argument.text)
 }
 
 # --- why not

@@ -232,7 +232,7 @@ fn git_faults(action: &GitChangeAction, find: &mut impl FnMut(&str, String)) {
     if !is_name(&action.repository) {
         find("repository", NAME.to_owned());
     }
-    let plain = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_path_byte);
+    let plain = |part: &str| !part.is_empty() && !part.starts_with(['.', '-']) && part.bytes().all(is_path_byte);
     let parts_plain = action.file.split('/').all(plain);
     if !parts_plain || !(action.file.ends_with(".tfvars") || action.file.ends_with(".tf")) {
         find(
@@ -269,7 +269,7 @@ fn ci_faults(action: &CiDispatchAction, find: &mut impl FnMut(&str, String)) {
         );
     }
     let reference = &action.git_ref;
-    let plain = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_path_byte);
+    let plain = |part: &str| !part.is_empty() && !part.starts_with(['.', '-']) && part.bytes().all(is_path_byte);
     if !reference.split('/').all(plain) {
         find("git_ref", "must be a branch or tag".to_owned());
     }

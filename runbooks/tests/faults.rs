@@ -174,7 +174,7 @@ fn seeded() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             "/parameters/new_limit/derive/percent",
             json!(0),
             "/parameters/new_limit/derive/percent",
-            "1 to 100",
+            "1 to 400",
         ),
         (
             "/parameters/new_limit/derive/percent_of",
@@ -211,4 +211,106 @@ fn put(document: &mut Value, pointer: &str, value: Value) {
         Value::Null => drop(parent.remove(name).unwrap()),
         value => drop(parent.insert(name.to_owned(), value)),
     }
+}
+
+/// Calls of a service in place of the first step's statement: what is wrong with each, and where.
+#[test]
+fn each_fault_of_a_call_is_found_at_its_place() {
+    let good = include_str!("../catalog/connection-saturation/runbook.json");
+    let git = json!({"kind": "git.change", "repository": "infra", "file": "prod/db.tfvars", "variable": "limit",
+        "from": "${previous_limit}", "to": "${new_limit}", "timeout_s": 30});
+    let ci = json!({"kind": "ci.dispatch", "repository": "infra", "workflow": "restart.yml", "git_ref": "main",
+        "inputs": {"role": "${role}"}, "timeout_s": 30});
+    let rds = json!({"kind": "aws.rds", "operation": "RebootDBInstance", "parameters": {"DBInstanceIdentifier": "orders-1"},
+        "timeout_s": 30});
+    let with_call = |call: &Value, rollback: &Value| {
+        let mut document: Value = serde_json::from_str(good).unwrap();
+        put(&mut document, "/steps/0/action", call.clone());
+        put(&mut document, "/steps/0/assert", json!([]));
+        put(&mut document, "/steps/0/rollback", rollback.clone());
+        Runbook::parse(&document.to_string()).err().unwrap_or_default()
+    };
+    let none = json!({"class": "none", "reason": "none is needed"});
+    for call in [&git, &ci, &rds] {
+        assert_eq!(with_call(call, &none), []);
+    }
+    let mut missed = Vec::new();
+    for (call, pointer, value, place, word) in [
+        (&git, "/repository", json!("https://x"), "/repository", "letters"),
+        (&git, "/file", json!("../x.tfvars"), "/file", "path"),
+        (&git, "/file", json!("/etc/x.tf"), "/file", "path"),
+        (&git, "/file", json!(".github/x.tf"), "/file", "path"),
+        (&git, "/file", json!("main.sh"), "/file", ".tfvars"),
+        (&git, "/variable", json!("1x"), "/variable", "Terraform"),
+        (&git, "/to", json!("${previous_limit}"), "/to", "before"),
+        (&git, "/to", json!("x${new_limit}"), "/to", "placeholder"),
+        (&git, "/to", json!("${unknown}"), "/to", "not a parameter"),
+        (&git, "/to", json!([1]), "/to", "whole number"),
+        (&git, "/to", json!(1.5), "/to", "whole number"),
+        (&git, "/to", json!("a\nb"), "/to", "control"),
+        (&git, "/timeout_s", json!(0), "/timeout_s", "at least 1"),
+        (&git, "/force", json!(true), "", "unknown field"),
+        (&ci, "/workflow", json!("restart"), "/workflow", ".yml"),
+        (&ci, "/workflow", json!("../x.yml"), "/workflow", ".yml"),
+        (&ci, "/git_ref", json!("-x"), "/git_ref", "branch"),
+        (
+            &ci,
+            "/inputs",
+            json!({"countersign_id": "x"}),
+            "/inputs/countersign_id",
+            "executor gives",
+        ),
+        (&ci, "/inputs", json!({"a b": "x"}), "/inputs/a b", "letters"),
+        (&ci, "/inputs", json!({"a": {}}), "/inputs/a", "whole number"),
+        (
+            &rds,
+            "/operation",
+            json!("DeleteDBInstance"),
+            "/operation",
+            "ModifyDBInstance",
+        ),
+        (
+            &rds,
+            "/parameters",
+            json!({}),
+            "/parameters/DBInstanceIdentifier",
+            "DBInstanceIdentifier",
+        ),
+        (
+            &rds,
+            "/parameters",
+            json!({"DBInstanceIdentifier": "orders-1", "ForceFailover": true}),
+            "/parameters/ForceFailover",
+            "ForceFailover",
+        ),
+    ] {
+        let mut call = call.clone();
+        put(&mut call, pointer, value.clone());
+        let findings = with_call(&call, &none);
+        let place = format!("/steps/0/action{place}");
+        if !findings
+            .iter()
+            .any(|finding| finding.pointer == place && finding.message.contains(word))
+        {
+            missed.push(format!(
+                "{pointer} = {value}: wanted `{word}` at `{place}`, found {findings:?}"
+            ));
+        }
+    }
+    assert_eq!(missed, Vec::<String>::new());
+
+    let mut back = git.clone();
+    back["from"] = git["to"].clone();
+    back["to"] = git["from"].clone();
+    let exact = |action: &Value| json!({"class": "exact", "summary": "As it was", "action": action, "assert": []});
+    assert_eq!(with_call(&git, &exact(&back)), []);
+    for other in [&git, &ci, &rds] {
+        let findings = with_call(&git, &exact(other));
+        assert!(
+            findings.iter().any(|finding| finding.pointer == "/steps/0/rollback"),
+            "{findings:?}"
+        );
+    }
+    back["variable"] = json!("another");
+    assert!(!with_call(&git, &exact(&back)).is_empty());
 }
