@@ -15,3 +15,4 @@ mod emulator;
 mod parameters;
 mod refused;
 mod scene;
+mod session;
