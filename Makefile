@@ -28,10 +28,12 @@ test: deps
 	tests=$$?; wait $$beside && wait $$damage && exit $$tests
 	cargo test --locked --workspace --test whole_path -- crash::the_ token_matrix:: --test-threads 4
 
-# What takes longer than each change can wait for: every runbook on its real fault, forward and back, and what else is ignored.
+# What takes longer than each change can wait for: every runbook on its real fault, forward and back, what else is ignored, and
+# RUNS=1000 executions that are killed at random (SEED=n for the same again, SERVERS=3 of them side by side).
 soak: deps
 	cargo build --locked --workspace --bins
-	cargo test --locked --workspace --test executor -- --ignored --skip fuzz::
+	cargo test --locked --workspace --test executor -- --ignored --skip fuzz:: --skip soak::
+	cargo test --locked --workspace --test executor -- --ignored --nocapture soak::
 
 build: deps
 	cargo build --locked --release --bins

@@ -261,7 +261,9 @@ fn ci_faults(action: &CiDispatchAction, find: &mut impl FnMut(&str, String)) {
         find("repository", NAME.to_owned());
     }
     let file = &action.workflow;
-    if !(file.ends_with(".yml") || file.ends_with(".yaml")) || !file.bytes().all(is_path_byte) || file.starts_with(['.', '-'])
+    if !(file.ends_with(".yml") || file.ends_with(".yaml"))
+        || !file.bytes().all(is_path_byte)
+        || file.starts_with(['.', '-'])
     {
         find(
             "workflow",

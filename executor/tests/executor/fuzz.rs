@@ -10,9 +10,17 @@ use crate::faults;
 use crate::scene::{Scene, nonce, text};
 
 /// A small generator (xorshift64*): no crate is needed for it.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    /// One of many that begin with the same seed.
+    pub fn new(seed: u64, number: u64) -> Self {
+        let mut random = Self((seed ^ (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)).max(1));
+        // Neighbours begin alike.
+        random.next();
+        random
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -20,7 +28,11 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub fn below_u64(&mut self, limit: u64) -> u64 {
+        self.next() % limit.max(1)
+    }
+
+    pub fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(limit.max(1)).unwrap()).unwrap()
     }
 }

@@ -33,6 +33,7 @@ mod role;
 mod rollbacks;
 mod scene;
 mod serving;
+mod soak;
 #[path = "../../../tests/aws/support.rs"]
 #[expect(dead_code, reason = "written for tests of servers; only the stand-in is needed here")]
 mod support;

@@ -1,6 +1,7 @@
 //! A private PostgreSQL, from the server binaries that are installed, and gone when its test ends.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -161,6 +162,19 @@ impl Server {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    pub fn log_length(&self) -> usize {
+        usize::try_from(std::fs::metadata(self.dir.path().join("log")).unwrap().len()).unwrap()
+    }
+
+    /// The log from that many bytes on.
+    pub fn log_from(&self, bytes: usize) -> String {
+        let mut log = std::fs::File::open(self.dir.path().join("log")).unwrap();
+        log.seek(SeekFrom::Start(u64::try_from(bytes).unwrap())).unwrap();
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        text
     }
 
     /// How often sessions of the executor's steps ran a statement that holds `text`, as the server's own log has it.
