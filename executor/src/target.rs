@@ -317,6 +317,7 @@ impl TargetError {
             Self::Sql { state, .. } if *state == SqlState::LOCK_NOT_AVAILABLE => "lock_timeout",
             Self::Sql { state, .. } if *state == SqlState::QUERY_CANCELED => "statement_timeout",
             Self::Sql { state, .. } if *state == SqlState::INSUFFICIENT_PRIVILEGE => "permission_denied",
+            Self::Sql { state, .. } if *state == SqlState::DISK_FULL => "disk_full",
             Self::Sql { .. } => "sql_error",
             Self::Answer(_) => "unreadable_answer",
         }

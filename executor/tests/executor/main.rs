@@ -16,6 +16,7 @@ mod crashes;
 #[cfg(feature = "danger")]
 mod danger;
 mod faults;
+mod full_disk;
 mod fuzz;
 mod gate;
 mod git_change;
