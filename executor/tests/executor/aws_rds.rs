@@ -9,17 +9,18 @@ use serde_json::{Value, json};
 use crate::calls::{RUNBOOK, assert_ended, events, no_way_back, recovers, scene_with, step};
 use crate::hooks::kill_at;
 use crate::postgres::Server;
-use crate::scene::{Ran, Scene, draft, ended, now};
+use crate::preflight::preflight;
+use crate::scene::{Ran, Scene, draft, ended, now, text};
 use crate::support::StandIn;
 
-struct Scenery {
-    server: Server,
-    scene: Scene,
-    standin: StandIn,
+pub struct Scenery {
+    pub server: Server,
+    pub scene: Scene,
+    pub standin: StandIn,
 }
 
 impl Scenery {
-    async fn new(steps: Value) -> Self {
+    pub async fn new(steps: Value) -> Self {
         let server = Server::start(20).await;
         let parameters = json!({"instance": {"type": "instance_id", "description": "The instance",
             "evidence": {"server": "performance-insights", "tool": "instance_features", "pointer": "/instance"}}});
@@ -31,7 +32,7 @@ impl Scenery {
         }
     }
 
-    fn config(&self, state: &str, hook: &str) -> PathBuf {
+    pub fn config(&self, state: &str, hook: &str) -> PathBuf {
         let credentials = self.scene.dir.path().join("aws-credentials");
         let text = "[executor]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = operator-secret\n";
         std::fs::write(credentials, text).unwrap();
@@ -47,7 +48,7 @@ impl Scenery {
         path
     }
 
-    fn plan(&self) -> Plan {
+    pub fn plan(&self) -> Plan {
         let found = json!({"instance": "orders-1"});
         let evidence = Evidence::record(
             "E1",
@@ -85,7 +86,7 @@ fn class(name: &str) -> Value {
     )
 }
 
-fn bigger() -> Value {
+pub fn bigger() -> Value {
     let back =
         json!({"class": "compensating", "summary": "The class before", "action": class("db.m6g.large"), "assert": []});
     json!([step("resize", &class("db.m6g.xlarge"), &back)])
@@ -143,6 +144,30 @@ async fn a_modification_that_somebody_else_left_pending_is_not_applied_along() {
     }
     assert_eq!(scenery.standin.count("rds:ModifyDBInstance"), 0);
     assert_eq!(events(&scenery.scene, "state", "step_started"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preflight_asks_in_a_session_that_can_only_ask() {
+    let scenery = Scenery::new(bigger()).await;
+    let config = scenery.config("state", "");
+    let looked = || preflight(&scenery.scene, &config, text(&scenery.plan()));
+    scenery.standin.script(json!({}));
+    let fine = looked();
+    assert_eq!((fine.codes(), fine.code), (vec![], Some(0)));
+    let asked = scenery.standin.requests();
+    let (_, assumed) = asked.iter().find(|(name, _)| name.ends_with("AssumeRole")).unwrap();
+    let policy: Value = serde_json::from_str(assumed["Policy"].as_str().unwrap()).unwrap();
+    let allowed = policy["Statement"].to_string();
+    assert!(
+        allowed.contains("rds:DescribeDBInstances") && !allowed.contains("Modify"),
+        "{allowed}"
+    );
+    assert_eq!(assumed["SourceIdentity"], "preflight");
+    scenery
+        .standin
+        .script(json!({"instances": {"orders-1": {"PendingModifiedValues": {"AllocatedStorage": 500}}}}));
+    assert_eq!(looked().codes(), ["foreign_pending_modification"]);
+    assert_eq!(scenery.standin.count("rds:ModifyDBInstance"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,25 +8,25 @@ use crate::hooks::kill_at;
 use crate::postgres::Server;
 use crate::scene::{Ran, Scene, ended};
 
-struct Scenery {
-    _server: Server,
-    scene: Scene,
-    github: Github,
+pub struct Scenery {
+    pub server: Server,
+    pub scene: Scene,
+    pub github: Github,
 }
 
 impl Scenery {
-    async fn new(max_wait_s: u32) -> Self {
+    pub async fn new(max_wait_s: u32) -> Self {
         let server = Server::start(20).await;
         let mut restart = step("restart", &action(), &no_way_back());
         restart["max_wait_s"] = json!(max_wait_s);
         Self {
             scene: scene(&server, "medium", &json!([restart])).await,
             github: Github::start().await,
-            _server: server,
+            server,
         }
     }
 
-    fn extra(&self, hook: &str) -> String {
+    pub fn extra(&self, hook: &str) -> String {
         let token = self.scene.dir.path().join("github-token");
         std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
         format!(

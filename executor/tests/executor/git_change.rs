@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use crate::calls::{assert_ended, events, plan, recovers, scene, step};
 use crate::hooks::kill_at;
 use crate::postgres::Server;
-use crate::scene::{Scene, ended, finish};
+use crate::preflight::preflight;
+use crate::scene::{Scene, ended, finish, text};
 
 const FILE: &str = "prod/orders.tfvars";
 const BEFORE: &str = "# sizes\nallocated_storage   = 100 # GiB\nname = \"orders\"\n";
 
 /// A bare repository as a server has it, with one commit on `main`.
-struct Repository {
+pub struct Repository {
     dir: tempfile::TempDir,
 }
 
@@ -62,6 +63,14 @@ impl Repository {
         git(&work, &["push", "--quiet", "origin", "HEAD:main"]);
     }
 
+    /// Back to the first commit, whatever came after it; the commits that are found by `commits` stay reachable.
+    pub fn reset(&self) {
+        let head = self.ask(&["rev-parse", "main"]).trim().to_owned();
+        self.ask(&["update-ref", &format!("refs/heads/old/{head}"), &head]);
+        let first = self.ask(&["rev-list", "--max-parents=0", "main"]).trim().to_owned();
+        self.ask(&["update-ref", "refs/heads/main", &first]);
+    }
+
     fn hook(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path().join("hooks").join(name);
@@ -78,14 +87,14 @@ impl Repository {
     }
 
     /// How many commits of all branches say that they are a step's.
-    fn commits(&self, direction: &str) -> usize {
+    pub fn commits(&self, direction: &str) -> usize {
         let log = self.ask(&["log", "--all", "--format=%(trailers:key=Countersign-Step,valueonly)"]);
         log.lines()
             .filter(|line| line.ends_with(&format!("/grow/{direction}")))
             .count()
     }
 
-    fn config(&self, push: &str) -> String {
+    pub fn config(&self, push: &str) -> String {
         format!(
             "[[repositories]]\nname = \"infrastructure\"\nurl = \"{}\"\nbranch = \"main\"\npush = \"{push}\"\n",
             self.path().display()
@@ -113,7 +122,7 @@ fn grow() -> Value {
     json!([step("grow", &change(100, 120), &back)])
 }
 
-async fn scenery() -> (Server, Scene, Repository) {
+pub async fn scenery() -> (Server, Scene, Repository) {
     let server = Server::start(20).await;
     let scene = scene(&server, "medium", &grow()).await;
     (server, scene, Repository::new())
@@ -224,6 +233,34 @@ async fn a_server_that_refuses_or_moves_on_is_not_forced() {
     );
     assert_eq!(repository.ask(&["rev-parse", "main"]).trim(), theirs);
     assert_eq!(repository.commits("do"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preflight_tries_the_change_and_its_way_back_and_pushes_neither() {
+    let (_server, scene, repository) = scenery().await;
+    let refs = || repository.ask(&["for-each-ref"]);
+    let before = refs();
+    let looked = |push: &str| {
+        preflight(
+            &scene,
+            &scene.config("state", &repository.config(push)),
+            text(&plan(&scene)),
+        )
+    };
+    for push in ["base", "branch"] {
+        let looked = looked(push);
+        assert_eq!((looked.codes(), looked.code), (vec![], Some(0)));
+    }
+    assert_eq!(refs(), before);
+    let unknown = preflight(&scene, &scene.config("state", ""), text(&plan(&scene)));
+    assert_eq!(
+        (unknown.codes(), unknown.code),
+        (vec!["no_service", "no_service"], Some(1))
+    );
+    repository.commit(&BEFORE.replace("100", "110"));
+    assert_eq!(looked("base").codes(), ["precondition_changed"]);
+    std::fs::remove_dir_all(repository.path()).unwrap();
+    assert_eq!(looked("base").codes(), ["git_failed"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

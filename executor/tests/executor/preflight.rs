@@ -10,19 +10,19 @@ use crate::incidents::{Saturated, limit};
 use crate::postgres::{EXECUTOR_ROLE, Server};
 use crate::scene::{Scene, draft, nonce, now, text};
 
-struct Looked {
-    code: Option<i32>,
+pub struct Looked {
+    pub code: Option<i32>,
     findings: Vec<(String, String, String)>,
     stderr: String,
 }
 
 impl Looked {
-    fn codes(&self) -> Vec<&str> {
+    pub fn codes(&self) -> Vec<&str> {
         self.findings.iter().map(|(code, ..)| code.as_str()).collect()
     }
 }
 
-fn preflight(scene: &Scene, config: &Path, plan: &str) -> Looked {
+pub fn preflight(scene: &Scene, config: &Path, plan: &str) -> Looked {
     let path = scene.dir.path().join(format!("plan-{}.json", nonce()));
     std::fs::write(&path, plan).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_executor"))

@@ -6,6 +6,7 @@
 //! were ended and statements that were cancelled in its log, what it analysed and vacuumed in its statistics, what it
 //! dropped by an event trigger. The journal is verified against every checkpoint that went out, also before a kill.
 
+mod calls;
 mod incident;
 mod kill;
 mod records;
