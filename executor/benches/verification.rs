@@ -40,17 +40,18 @@ fn main() {
         attested: false,
         grants: false,
     };
+    let policy_context = |plan: &Plan| PolicyContext {
+        now,
+        requester: plan.document().requester.clone(),
+        target: plan.document().target.clone(),
+        executions_last_day: 0,
+        freeze: false,
+    };
     let verify = || {
         let order = Order::verify(&envelope, &gate_key).unwrap();
         order.check_addressed("gate-1", "executor-1", "test").unwrap();
         let plan = Plan::admit(order.plan.as_bytes(), &catalog).unwrap();
-        let context = PolicyContext {
-            now,
-            requester: plan.document().requester.clone(),
-            target: plan.document().target.clone(),
-            executions_last_day: 0,
-            freeze: false,
-        };
+        let context = policy_context(&plan);
         let permitted = policy.evaluate(plan, &context).unwrap();
         let approvers = Approvers::verify(&list, &admin, 0).unwrap();
         let expect = Expectations {
@@ -73,6 +74,18 @@ fn main() {
     time("verification of one order", verify);
     time("  of it the gate's signature", || {
         drop(Order::verify(&envelope, &gate_key).unwrap())
+    });
+    let order = Order::verify(&envelope, &gate_key).unwrap();
+    time("  of it the plan, rendered again", || {
+        drop(Plan::admit(order.plan.as_bytes(), &catalog).unwrap())
+    });
+    time("  of it that and the policy", || {
+        let plan = Plan::admit(order.plan.as_bytes(), &catalog).unwrap();
+        let context = policy_context(&plan);
+        drop(policy.evaluate(plan, &context).unwrap());
+    });
+    time("  of it the list of approvers", || {
+        drop(Approvers::verify(&list, &admin, 0).unwrap())
     });
 }
 

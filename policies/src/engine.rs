@@ -16,6 +16,7 @@ use crate::decision::{Decision, Denial, Obligations};
 use crate::input::{Input, PolicyContext};
 use crate::lint;
 use crate::permitted::{PermittedPlan, Refused};
+use crate::statement_input::Known;
 
 /// The rule that is asked; it holds what [`Answer`] says.
 const DECISION: &str = "data.countersign.decision";
@@ -125,12 +126,16 @@ impl Policy {
 
     /// Decides without handing out the proof: for an early look.
     pub fn judge(&self, plan: &Plan, context: &PolicyContext) -> Decision {
-        self.judge_document(plan.document(), context)
+        self.judge_known(plan.document(), context, &|statement| plan.facts(statement))
     }
 
     /// Decides on a plan's content, which proves nothing by itself: for drafts of runbooks and for replays.
     pub fn judge_document(&self, plan: &PlanDocument, context: &PolicyContext) -> Decision {
-        match self.input(plan, context) {
+        self.judge_known(plan, context, &|_| None)
+    }
+
+    fn judge_known(&self, plan: &PlanDocument, context: &PolicyContext, known: Known<'_>) -> Decision {
+        match self.input_of(plan, context, known) {
             Ok(input) => self.judge_input(&input),
             Err(denial) => self.refusal(denial, Digest::of(&[])),
         }
@@ -138,8 +143,13 @@ impl Policy {
 
     /// Returns what the rules would be asked about: canonical JSON, as other policy engines can read it too.
     pub fn input(&self, plan: &PlanDocument, context: &PolicyContext) -> Result<Vec<u8>, Denial> {
+        self.input_of(plan, context, &|_| None)
+    }
+
+    fn input_of(&self, plan: &PlanDocument, context: &PolicyContext, known: Known<'_>) -> Result<Vec<u8>, Denial> {
         let standing = self.calendar.at(context.now);
-        serde_json::to_vec(&Input::new(plan, context, standing, self.digest.to_string())?).map_err(policy_error)
+        let input = Input::new(plan, context, standing, self.digest.to_string(), known)?;
+        serde_json::to_vec(&input).map_err(policy_error)
     }
 
     /// Decides on input as JSON: the only way in to the rules.

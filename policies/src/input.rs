@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::calendar::Standing;
 use crate::decision::Denial;
-use crate::statement_input::{Call, Sql, read};
+use crate::statement_input::{Call, Known, Sql, read};
 
 /// Stands for a number that is not known: an expectation that nobody gave, a LIMIT that is not there.
 pub(crate) const UNKNOWN: i64 = -1;
@@ -228,6 +228,7 @@ impl Input {
         context: &PolicyContext,
         standing: Standing,
         policy_digest: String,
+        known: Known<'_>,
     ) -> Result<Self, Denial> {
         let verification = &plan.verification;
         Ok(Self {
@@ -247,16 +248,24 @@ impl Input {
                 window_opens: standing.opens.as_ref().map(ToString::to_string).unwrap_or_default(),
                 policy_digest,
             },
-            prechecks: checks(&plan.prechecks)?,
-            stop_if: checks(&plan.stop_if)?,
-            blast_radius: plan.blast_radius.iter().map(radius).collect::<Result<_, _>>()?,
-            steps: plan.steps.iter().map(step).collect::<Result<_, _>>()?,
+            prechecks: checks(&plan.prechecks, known)?,
+            stop_if: checks(&plan.stop_if, known)?,
+            blast_radius: plan
+                .blast_radius
+                .iter()
+                .map(|one| radius(one, known))
+                .collect::<Result<_, _>>()?,
+            steps: plan
+                .steps
+                .iter()
+                .map(|one| step(one, known))
+                .collect::<Result<_, _>>()?,
             verification: VerificationInput {
                 hold_s: verification.hold_s,
                 deadline_s: verification.deadline_s,
                 interval_ms: verification.interval_ms,
-                sql: read(&verification.query, "verification")?.0,
-                collateral: checks(&verification.collateral)?,
+                sql: read(&verification.query, "verification", known)?.0,
+                collateral: checks(&verification.collateral, known)?,
             },
         })
     }
@@ -306,7 +315,7 @@ fn target(target: &Target) -> TargetInput {
     }
 }
 
-fn step(step: &Step) -> Result<StepInput, Denial> {
+fn step(step: &Step, known: Known<'_>) -> Result<StepInput, Denial> {
     let rollback = match &step.rollback {
         Rollback::Exact(undo) | Rollback::Compensating(undo) => RollbackInput {
             class: if matches!(step.rollback, Rollback::Exact(_)) {
@@ -316,8 +325,8 @@ fn step(step: &Step) -> Result<StepInput, Denial> {
             }
             .to_owned(),
             reason: String::new(),
-            actions: vec![action(&undo.action, &step.id)?],
-            asserts: checks(&undo.assert)?,
+            actions: vec![action(&undo.action, &step.id, known)?],
+            asserts: checks(&undo.assert, known)?,
         },
         Rollback::None(none) => RollbackInput {
             class: "none".to_owned(),
@@ -328,15 +337,15 @@ fn step(step: &Step) -> Result<StepInput, Denial> {
     };
     Ok(StepInput {
         id: step.id.clone(),
-        action: action(&step.action, &step.id)?,
-        asserts: checks(&step.assert)?,
+        action: action(&step.action, &step.id, known)?,
+        asserts: checks(&step.assert, known)?,
         max_wait_s: step.max_wait_s,
         irreversible: step.irreversible,
         rollback,
     })
 }
 
-fn action(action: &Action, step: &str) -> Result<ActionInput, Denial> {
+fn action(action: &Action, step: &str, known: Known<'_>) -> Result<ActionInput, Denial> {
     let SqlAction {
         class,
         statement,
@@ -348,7 +357,7 @@ fn action(action: &Action, step: &str) -> Result<ActionInput, Denial> {
         (_, Some(call)) => return Ok(remote(&call, action.timeout_s())),
         (_, None) => return Err(nothing(step)),
     };
-    let (sql, calls) = read(statement, step)?;
+    let (sql, calls) = read(statement, step, known)?;
     let class = match class {
         StepClass::Transactional => "transactional",
         StepClass::NonTransactional => "non_transactional",
@@ -440,13 +449,13 @@ fn nothing(step: &str) -> Denial {
     }
 }
 
-fn checks(checks: &[Check]) -> Result<Vec<CheckInput>, Denial> {
+fn checks(checks: &[Check], known: Known<'_>) -> Result<Vec<CheckInput>, Denial> {
     checks
         .iter()
         .map(|check| {
             Ok(CheckInput {
                 id: check.id.clone(),
-                sql: read(&check.query, &check.id)?.0,
+                sql: read(&check.query, &check.id, known)?.0,
                 expect: expect(&check.expect),
             })
         })
@@ -466,7 +475,7 @@ fn expect(expect: &Expect) -> ExpectInput {
     }
 }
 
-fn radius(radius: &BlastRadius) -> Result<Radius, Denial> {
+fn radius(radius: &BlastRadius, known: Known<'_>) -> Result<Radius, Denial> {
     // An expectation that is no integer cannot be compared with the limit; taken as the largest one, it is refused.
     let expected = radius
         .expected
@@ -477,7 +486,7 @@ fn radius(radius: &BlastRadius) -> Result<Radius, Denial> {
         unit: radius.unit.clone(),
         limit: radius.limit,
         expected,
-        sql: read(&radius.query, &radius.id)?.0,
+        sql: read(&radius.query, &radius.id, known)?.0,
     })
 }
 

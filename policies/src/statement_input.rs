@@ -78,8 +78,15 @@ impl Sql {
     }
 }
 
-/// Parses a statement once more: what was judged must be, byte for byte, what will be sent.
-pub(crate) fn read(text: &str, place: &str) -> Result<(Sql, Vec<Call>), Denial> {
+/// What a plan knows of its own statements; of a document that is no plan yet, nothing is known.
+pub(crate) type Known<'a> = &'a dyn Fn(&str) -> Option<&'a Facts>;
+
+/// Returns a statement's facts: what was judged must be, byte for byte, what will be sent. So a text whose facts no plan
+/// has is parsed once more.
+pub(crate) fn read(text: &str, place: &str, known: Known<'_>) -> Result<(Sql, Vec<Call>), Denial> {
+    if let Some(facts) = known(text) {
+        return Ok((sql(text, facts), facts.calls.iter().map(call).collect()));
+    }
     let refusal = |code: &str, message: String| Denial {
         code: code.to_owned(),
         message,
@@ -95,10 +102,11 @@ pub(crate) fn read(text: &str, place: &str) -> Result<(Sql, Vec<Call>), Denial> 
             format!("the canonical form is `{}`", statement.canonical()),
         ));
     }
-    Ok((sql(&statement), statement.facts().calls.iter().map(call).collect()))
+    let facts = statement.facts();
+    Ok((sql(text, facts), facts.calls.iter().map(call).collect()))
 }
 
-fn sql(statement: &Statement) -> Sql {
+fn sql(text: &str, facts: &Facts) -> Sql {
     let Facts {
         kind,
         nested_kinds,
@@ -121,9 +129,9 @@ fn sql(statement: &Statement) -> Sql {
         where_clause: _,
         where_columns: _,
         pinned_columns: _,
-    } = statement.facts().clone();
+    } = facts.clone();
     Sql {
-        text: statement.canonical().to_owned(),
+        text: text.to_owned(),
         kind,
         nested_kinds,
         functions,

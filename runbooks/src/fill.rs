@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use sql_facts::Facts;
 
 use crate::parameter::Derive;
 use crate::plan::{MAX_LIFE_S, PlanContext};
@@ -233,12 +234,20 @@ pub(crate) fn parse_values(
     Ok(values)
 }
 
-pub(crate) fn render_all(script: &mut Script<'_>, values: &BTreeMap<String, ParameterValue>) -> Result<(), PlanError> {
+/// Returns the facts of every statement, by its text.
+pub(crate) fn render_all(
+    script: &mut Script<'_>,
+    values: &BTreeMap<String, ParameterValue>,
+) -> Result<BTreeMap<String, Facts>, PlanError> {
+    let mut facts = BTreeMap::new();
     script.each_statement(|place, text| {
-        *text = render(text, values).map_err(|source| PlanError::Render {
+        let statement = render(text, values).map_err(|source| PlanError::Render {
             place: place.to_owned(),
             source,
         })?;
+        let (canonical, of_it) = statement.into_parts();
+        text.clone_from(&canonical);
+        facts.insert(canonical, of_it);
         Ok(())
     })?;
     script.each_action(|place, action| {
@@ -261,5 +270,5 @@ pub(crate) fn render_all(script: &mut Script<'_>, values: &BTreeMap<String, Para
         let value = name.and_then(|name| values.get(name)).map(ParameterValue::to_json);
         radius.expected = value;
     }
-    Ok(())
+    Ok(facts)
 }

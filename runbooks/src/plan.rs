@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sql_facts::Facts;
 
 use crate::difference::first_difference;
 use crate::fill::{
@@ -162,7 +163,7 @@ pub enum Source {
 /// An instance of a pinned runbook, and its canonical bytes. There is no other way to one than through the catalog:
 ///
 /// ```compile_fail
-/// let plan = runbooks::Plan { document: todo!(), specs: todo!(), bytes: Vec::new(), digest: todo!() };
+/// let plan = runbooks::Plan { document: todo!(), specs: todo!(), facts: todo!(), bytes: Vec::new(), digest: todo!() };
 /// ```
 /// ```compile_fail
 /// fn twice(plan: runbooks::Plan) -> (runbooks::Plan, runbooks::Plan) { (plan.clone(), plan) }
@@ -176,6 +177,8 @@ pub struct Plan {
     document: PlanDocument,
     /// The runbook's parameters, for [`Plan::check_evidence`].
     specs: BTreeMap<String, ParameterSpec>,
+    // INVARIANT: read by the parser from exactly the text that they stand under, when this plan was made.
+    facts: BTreeMap<String, Facts>,
     bytes: Vec<u8>,
     digest: Digest,
 }
@@ -388,6 +391,11 @@ impl Plan {
         &self.document
     }
 
+    /// Returns what a statement of this plan is and touches; `None` for a text that is none of them.
+    pub fn facts(&self, statement: &str) -> Option<&Facts> {
+        self.facts.get(statement)
+    }
+
     fn instance(
         runbook: &Runbook,
         parameters: BTreeMap<String, BoundParameter>,
@@ -396,7 +404,7 @@ impl Plan {
         check_context(&context)?;
         let values = parse_values(runbook, &parameters)?;
         let mut book = runbook.document().clone();
-        render_all(&mut book.script(), &values)?;
+        let facts = render_all(&mut book.script(), &values)?;
         let document = PlanDocument {
             schema: PLAN_SCHEMA.to_owned(),
             incident: context.incident,
@@ -429,6 +437,7 @@ impl Plan {
         Ok(Self {
             document,
             specs: book.parameters,
+            facts,
             bytes,
             digest,
         })

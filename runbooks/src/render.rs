@@ -35,11 +35,11 @@ pub enum RenderError {
     NotALeaf(String),
 }
 
-/// Renders `template` with `values`, and returns the statement as the parser writes it.
+/// Renders `template` with `values`, and returns the statement, whose canonical text is what the plan holds.
 ///
 /// # Errors
 /// When a placeholder is unknown or misplaced, or a value would change more than its own leaf.
-pub(crate) fn render(template: &str, values: &BTreeMap<String, ParameterValue>) -> Result<String, RenderError> {
+pub(crate) fn render(template: &str, values: &BTreeMap<String, ParameterValue>) -> Result<Statement, RenderError> {
     let pieces = split(template)?;
     let mut marked = String::new();
     let mut rendered = String::new();
@@ -61,19 +61,14 @@ pub(crate) fn render(template: &str, values: &BTreeMap<String, ParameterValue>) 
             }
         }
     }
-    let template_tree = Statement::parse(&marked).map_err(RenderError::Template)?;
+    let template_tree = Statement::tree_of(&marked).map_err(RenderError::Template)?;
     let statement = Statement::parse(&rendered).map_err(RenderError::Rendered)?;
-    check_equal(template_tree.tree(), statement.tree(), &mut leaves, "")?;
+    check_equal(&template_tree, statement.tree(), &mut leaves).map_err(|way| RenderError::TreeChanged(way.0))?;
     if let Some(lost) = leaves.iter().find(|leaf| leaf.seen != 1) {
         return Err(RenderError::NotALeaf(lost.name.clone()));
     }
-    let canonical = statement.canonical();
-    // What is hashed, shown and sent is the parser's own writing; it must say what was rendered.
-    let again = Statement::parse(canonical).map_err(RenderError::Rendered)?;
-    if again.tree() != statement.tree() {
-        return Err(RenderError::TreeChanged(canonical.to_owned()));
-    }
-    Ok(canonical.to_owned())
+    // What is hashed, shown and sent is the parser's own writing. That it parses to the same tree is a part of parsing.
+    Ok(statement)
 }
 
 /// The parameters that a template names.
@@ -182,37 +177,41 @@ fn quote(text: &str, mark: char) -> String {
 }
 
 /// Walks both trees together. A leaf may differ only where the template has a sentinel and the statement its value.
-fn check_equal(template: &Value, rendered: &Value, leaves: &mut [Leaf], place: &str) -> Result<(), RenderError> {
-    let changed = || RenderError::TreeChanged(place.to_owned());
+///
+/// # Errors
+/// With the way to where they differ otherwise.
+fn check_equal(template: &Value, rendered: &Value, leaves: &mut [Leaf]) -> Result<(), Way> {
     match (template, rendered) {
-        (Value::Object(a), Value::Object(b)) => {
-            if a.len() != b.len() {
-                return Err(changed());
-            }
-            for (key, inner) in a {
-                let other = b.get(key).ok_or_else(changed)?;
-                check_equal(inner, other, leaves, &format!("{place}/{key}"))?;
-            }
-            Ok(())
+        (Value::Object(a), Value::Object(b)) if a.len() == b.len() => a.iter().try_for_each(|(key, inner)| {
+            let other = b.get(key).ok_or_else(Way::default)?;
+            check_equal(inner, other, leaves).map_err(|way| way.below(key))
+        }),
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let mut pairs = a.iter().zip(b).enumerate();
+            pairs.try_for_each(|(index, (inner, other))| {
+                check_equal(inner, other, leaves).map_err(|way| way.below(&index.to_string()))
+            })
         }
-        (Value::Array(a), Value::Array(b)) => {
-            if a.len() != b.len() {
-                return Err(changed());
-            }
-            for (index, (inner, other)) in a.iter().zip(b).enumerate() {
-                check_equal(inner, other, leaves, &format!("{place}/{index}"))?;
-            }
-            Ok(())
-        }
+        (Value::Object(_) | Value::Array(_), _) => Err(Way::default()),
         (a, b) => match leaves.iter_mut().find(|leaf| &leaf.sentinel == a) {
             Some(leaf) if &leaf.value == b => {
                 leaf.seen = leaf.seen.saturating_add(1);
                 Ok(())
             }
-            Some(_) => Err(changed()),
+            Some(_) => Err(Way::default()),
             None if a == b => Ok(()),
-            None => Err(changed()),
+            None => Err(Way::default()),
         },
+    }
+}
+
+/// The way to a place in a tree. It is made on the way back, because trees are large and nearly always equal.
+#[derive(Debug, Default)]
+struct Way(String);
+
+impl Way {
+    fn below(self, part: &str) -> Self {
+        Self(format!("/{part}{}", self.0))
     }
 }
 
@@ -221,6 +220,10 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
     use super::*;
     use proptest::prelude::*;
+
+    fn render(template: &str, values: &BTreeMap<String, ParameterValue>) -> Result<String, RenderError> {
+        super::render(template, values).map(|statement| statement.canonical().to_owned())
+    }
 
     fn values(list: &[(&str, ParameterValue)]) -> BTreeMap<String, ParameterValue> {
         list.iter()

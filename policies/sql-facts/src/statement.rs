@@ -1,5 +1,6 @@
 //! One parsed statement: its canonical text, its parse tree, and the facts read from that tree.
 
+use pg_query::protobuf::ParseResult;
 use prost::Message;
 use serde_json::Value;
 
@@ -32,25 +33,7 @@ impl Statement {
     /// Does the same with a bound of the caller's on the packed tree, in bytes: about 13 for each item of an IN list. Unfolded
     /// and judged, a tree takes some hundred times as much memory.
     pub fn parse_within(sql: &str, max_packed: usize) -> Result<Self, ParseError> {
-        if sql.len() > MAX_STATEMENT_BYTES {
-            return Err(ParseError::TooLong { bytes: sql.len() });
-        }
-        if sql.contains('\0') {
-            return Err(ParseError::NulByte);
-        }
-        let parsed = parser::parse(sql)?;
-        match parsed.stmts.len() {
-            0 => return Err(ParseError::Empty),
-            1 => {}
-            count => return Err(ParseError::Several { count }),
-        }
-        let packed = parsed.encoded_len();
-        if packed > max_packed {
-            return Err(ParseError::TooComplex {
-                packed,
-                max: max_packed,
-            });
-        }
+        let parsed = parse_one(sql, max_packed)?;
         let tree = tree::of(&parsed)?;
         let canonical = parser::deparse(&parsed)?;
         // A text that is its own canonical form was parsed above.
@@ -59,6 +42,12 @@ impl Statement {
         }
         let facts = walk::facts_of(&tree)?;
         Ok(Self { canonical, tree, facts })
+    }
+
+    /// Returns the tree alone, for who compares it with another and neither judges nor sends it. The same texts are refused,
+    /// but for those that only cannot be written back.
+    pub fn tree_of(sql: &str) -> Result<Value, ParseError> {
+        tree::of(&parse_one(sql, MAX_PACKED_BYTES)?)
     }
 
     /// Returns the text that is hashed, shown, and sent: written back from the tree, so comments are gone and
@@ -73,6 +62,11 @@ impl Statement {
         inner.map(|inner| parser::deparse(&inner)).transpose()
     }
 
+    /// Returns the canonical text, and what it is and touches.
+    pub fn into_parts(self) -> (String, Facts) {
+        (self.canonical, self.facts)
+    }
+
     /// Returns what the statement is and touches.
     pub fn facts(&self) -> &Facts {
         &self.facts
@@ -82,6 +76,29 @@ impl Statement {
     pub fn tree(&self) -> &Value {
         &self.tree
     }
+}
+
+fn parse_one(sql: &str, max_packed: usize) -> Result<ParseResult, ParseError> {
+    if sql.len() > MAX_STATEMENT_BYTES {
+        return Err(ParseError::TooLong { bytes: sql.len() });
+    }
+    if sql.contains('\0') {
+        return Err(ParseError::NulByte);
+    }
+    let parsed = parser::parse(sql)?;
+    match parsed.stmts.len() {
+        0 => return Err(ParseError::Empty),
+        1 => {}
+        count => return Err(ParseError::Several { count }),
+    }
+    let packed = parsed.encoded_len();
+    if packed > max_packed {
+        return Err(ParseError::TooComplex {
+            packed,
+            max: max_packed,
+        });
+    }
+    Ok(parsed)
 }
 
 /// Why a text is no statement that can be judged.
