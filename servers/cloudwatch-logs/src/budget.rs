@@ -1,6 +1,9 @@
 //! How much queries may scan, each and together, and the refusal that says how to ask for less.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use kit::ToolError;
 use serde_json::json;
@@ -11,10 +14,41 @@ use crate::config::{BudgetSettings, OnEstimateFailure};
 pub struct Budget {
     max_query_bytes: u64,
     max_session_bytes: u64,
+    session: Duration,
     on_estimate_failure: OnEstimateFailure,
     usd_per_gb: f64,
-    /// Bytes scanned, and bytes that running queries may scan.
-    spent: Mutex<u64>,
+    spent: Mutex<Spent>,
+}
+
+/// Bytes scanned, and bytes that running queries may scan, each with when it began. What is older than a session is over:
+/// a process that serves for months would have no purse left.
+#[derive(Debug, Default)]
+struct Spent {
+    queries: Vec<(u64, Instant, u64)>,
+    last_number: u64,
+}
+
+impl Spent {
+    fn within(&mut self, session: Duration, now: Instant) -> u64 {
+        self.queries
+            .retain(|(_, at, _)| now.saturating_duration_since(*at) < session);
+        self.queries
+            .iter()
+            .map(|(_, _, bytes)| bytes)
+            .fold(0, |sum: u64, bytes| sum.saturating_add(*bytes))
+    }
+
+    fn begin(&mut self, now: Instant, bytes: u64) -> u64 {
+        self.last_number += 1;
+        self.queries.push((self.last_number, now, bytes));
+        self.last_number
+    }
+
+    fn settle(&mut self, number: u64, scanned: u64) {
+        for (_, _, bytes) in self.queries.iter_mut().filter(|(one, _, _)| *one == number) {
+            *bytes = scanned;
+        }
+    }
 }
 
 /// What one query may scan. Until it is settled the estimate counts as spent, also when nobody knows what became of it.
@@ -22,7 +56,7 @@ pub struct Budget {
 #[must_use = "a query runs within its share of the budget"]
 pub struct Share<'a> {
     budget: &'a Budget,
-    bytes: u64,
+    number: u64,
 }
 
 impl Budget {
@@ -30,25 +64,30 @@ impl Budget {
         Self {
             max_query_bytes: settings.max_query_bytes,
             max_session_bytes: settings.max_session_bytes,
+            session: Duration::from_secs(u64::from(settings.session_hours) * 3_600),
             on_estimate_failure: settings.on_estimate_failure,
             usd_per_gb: settings.usd_per_gb,
-            spent: Mutex::new(0),
+            spent: Mutex::default(),
         }
     }
 
     /// Lets a query of `bytes` over `minutes` run, or refuses it with the numbers and the ways to narrow it.
     pub fn admit(&self, bytes: u64, minutes: u32) -> Result<Share<'_>, ToolError> {
+        self.admit_at(bytes, minutes, Instant::now())
+    }
+
+    fn admit_at(&self, bytes: u64, minutes: u32, now: Instant) -> Result<Share<'_>, ToolError> {
         if bytes > self.max_query_bytes {
             return Err(self.over("query", bytes, self.max_query_bytes, minutes));
         }
         let mut spent = self.spent();
-        let left = self.max_session_bytes.saturating_sub(*spent);
+        let left = self.max_session_bytes.saturating_sub(spent.within(self.session, now));
         if bytes > left {
             drop(spent);
             return Err(self.over("session", bytes, left, minutes));
         }
-        *spent += bytes;
-        Ok(Share { budget: self, bytes })
+        let number = spent.begin(now, bytes);
+        Ok(Share { budget: self, number })
     }
 
     /// Decides about a query whose size is unknown. One that may run all the same counts as the largest that may.
@@ -68,7 +107,8 @@ impl Budget {
 
     /// What queries of this process may still scan, in bytes.
     pub fn session_bytes_left(&self) -> u64 {
-        self.max_session_bytes.saturating_sub(*self.spent())
+        let spent = self.spent().within(self.session, Instant::now());
+        self.max_session_bytes.saturating_sub(spent)
     }
 
     /// Returns the price of scanning `bytes`, in USD, rounded to a hundredth of a cent.
@@ -113,7 +153,7 @@ impl Budget {
         }))
     }
 
-    fn spent(&self) -> MutexGuard<'_, u64> {
+    fn spent(&self) -> MutexGuard<'_, Spent> {
         self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -121,8 +161,7 @@ impl Budget {
 impl Share<'_> {
     /// The query scanned so much; what it did not need is given back.
     pub fn settle(self, scanned: u64) {
-        let mut spent = self.budget.spent();
-        *spent = spent.saturating_sub(self.bytes).saturating_add(scanned);
+        self.budget.spent().settle(self.number, scanned);
     }
 }
 
@@ -185,6 +224,27 @@ mod tests {
         budget.admit(GIB, 30).unwrap().settle(9 * GIB);
         assert_eq!(budget.session_bytes_left(), 0);
         assert_eq!(budget.admit(1, 30).unwrap_err().code, "over_budget");
+    }
+
+    #[test]
+    fn the_purse_of_a_process_that_lives_long_fills_again() {
+        let settings = BudgetSettings {
+            max_session_bytes: 6 * GIB,
+            session_hours: 2,
+            ..BudgetSettings::default()
+        };
+        let budget = Budget::new(&settings);
+        let began = Instant::now();
+        let at = |minutes: u64| began + Duration::from_secs(minutes * 60);
+        let first = budget.admit_at(4 * GIB, 30, at(0)).unwrap();
+        drop(budget.admit_at(2 * GIB, 30, at(60)).unwrap());
+        assert_eq!(budget.admit_at(1, 30, at(119)).unwrap_err().code, "over_budget");
+        // The first is two hours old, the second is not.
+        drop(budget.admit_at(4 * GIB, 30, at(120)).unwrap());
+        assert_eq!(budget.admit_at(1, 30, at(121)).unwrap_err().code, "over_budget");
+        // What ends late takes nothing from what others spend.
+        first.settle(GIB);
+        assert_eq!(budget.admit_at(1, 30, at(122)).unwrap_err().code, "over_budget");
     }
 
     #[test]

@@ -51,8 +51,11 @@ pub struct LogsSettings {
 pub struct BudgetSettings {
     /// How much one Logs Insights query may scan.
     pub max_query_bytes: u64,
-    /// How much all queries of this process may scan together: the purse of one incident, where a process serves one.
+    /// How much all queries of this process may scan together within `session_hours`: the purse of one incident, where a
+    /// process serves one.
     pub max_session_bytes: u64,
+    /// 1 to 744.
+    pub session_hours: u32,
     pub on_estimate_failure: OnEstimateFailure,
     /// What AWS charges per GB scanned in this Region.
     pub usd_per_gb: f64,
@@ -82,6 +85,7 @@ impl Default for BudgetSettings {
         Self {
             max_query_bytes: 5 << 30,
             max_session_bytes: 50 << 30,
+            session_hours: 24,
             on_estimate_failure: OnEstimateFailure::Refuse,
             usd_per_gb: 0.005,
         }
@@ -141,6 +145,9 @@ impl Config {
         let scope = Scope::parse(logs.groups).map_err(|found| faults.extend(found));
         if !(budget.usd_per_gb.is_finite() && budget.usd_per_gb >= 0.0) {
             faults.push("[budget] `usd_per_gb` is not a price".to_owned());
+        }
+        if !(1..=744).contains(&budget.session_hours) {
+            faults.push("[budget] `session_hours` is not from 1 to 744".to_owned());
         }
         if !(1..=25).contains(&limits.query_deadline_s) {
             faults.push("[limits] `query_deadline_s` is not from 1 to 25".to_owned());
