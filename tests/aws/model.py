@@ -9,6 +9,7 @@ import functools
 import html
 import json
 import re
+import ssl
 import sys
 import threading
 import time
@@ -267,7 +268,18 @@ def serve(standin):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    print(server.server_address[1], flush=True)
+    ports = [server.server_address[1]]
+    if len(sys.argv) == 3:
+        # The same over TLS, with this certificate and key. Handshakes are the handlers' own: one that fails ends one connection.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[1], sys.argv[2])
+        encrypted = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        encrypted.handle_error = lambda *_: None
+        encrypted.socket = context.wrap_socket(encrypted.socket, server_side=True, do_handshake_on_connect=False)
+        encrypted.daemon_threads = True
+        threading.Thread(target=encrypted.serve_forever, daemon=True).start()
+        ports.append(encrypted.server_address[1])
+    print(*ports, flush=True)
     # The test holds our stdin; when it is gone, so are we.
     threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
     server.serve_forever()

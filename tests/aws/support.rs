@@ -70,13 +70,38 @@ pub fn repository() -> PathBuf {
 pub struct StandIn {
     process: Child,
     port: u16,
+    /// Where it listens over TLS, if it does.
+    tls_port: Option<u16>,
 }
 
 impl StandIn {
     /// Starts `tests/aws/<script>` and waits until it says where it listens.
     pub fn start(script: &str) -> Self {
+        Self::start_with(script, &[])
+    }
+
+    /// The same, over TLS as well, as `localhost`. The certificate, which nobody has signed, is made in `folder`.
+    pub fn start_tls(script: &str, folder: &Path) -> (Self, PathBuf) {
+        let (config, key, certificate) = (folder.join("config"), folder.join("key"), folder.join("certificate"));
+        let text = "[req]\ndistinguished_name=name\nx509_extensions=for\nprompt=no\n[name]\nCN=localhost\n[for]\nsubjectAltName=DNS:localhost\n";
+        std::fs::write(&config, text).unwrap();
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config"]);
+        openssl
+            .arg(&config)
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate);
+        run(&mut openssl, "openssl req");
+        let standin = Self::start_with(script, &[&certificate, &key]);
+        (standin, certificate)
+    }
+
+    fn start_with(script: &str, arguments: &[&Path]) -> Self {
         let mut process = Command::new(python())
             .arg(repository().join("tests/aws").join(script))
+            .args(arguments)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -86,11 +111,19 @@ impl StandIn {
         BufReader::new(process.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let port = line
-            .trim()
-            .parse()
-            .unwrap_or_else(|_| panic!("{script} said `{line}` in place of a port"));
-        Self { process, port }
+        let mut ports = line.split_whitespace().map(|port| {
+            port.parse()
+                .unwrap_or_else(|_| panic!("{script} said `{line}` in place of a port"))
+        });
+        Self {
+            process,
+            port: ports.next().unwrap_or_else(|| panic!("{script} said nothing")),
+            tls_port: ports.next(),
+        }
+    }
+
+    pub fn tls_url(&self) -> String {
+        format!("https://localhost:{}", self.tls_port.unwrap())
     }
 
     pub fn url(&self) -> String {
@@ -169,8 +202,13 @@ pub fn server(binary: &str, arguments: &[&str]) -> Command {
 
 /// The same, with a stand-in for AWS and credentials that it takes.
 pub fn server_with(binary: &str, standin: &StandIn, arguments: &[&str]) -> Command {
+    server_at(binary, &standin.url(), arguments)
+}
+
+/// The same at one of its addresses.
+pub fn server_at(binary: &str, url: &str, arguments: &[&str]) -> Command {
     let mut command = server(binary, arguments);
-    command.args(["--endpoint-url", &standin.url(), "--region", "eu-central-1"]);
+    command.args(["--endpoint-url", url, "--region", "eu-central-1"]);
     command
         .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         .env("AWS_SECRET_ACCESS_KEY", "standin-secret-key");

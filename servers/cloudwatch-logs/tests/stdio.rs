@@ -25,7 +25,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use support::{Mcp, Refusal, StandIn, assert_allowed, compare_tools, http, python, repository, server, server_with};
+use support::{
+    Mcp, Refusal, StandIn, assert_allowed, compare_tools, http, python, repository, server, server_at, server_with,
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_cloudwatch-logs");
 const GROUP: &str = "/aws/rds/cluster/orders/postgresql";
@@ -203,6 +205,22 @@ impl Drop for Ministack {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+#[test]
+fn aws_is_reached_over_tls_and_only_with_a_certificate_that_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (standin, certificate) = StandIn::start_tls("logs_standin.py", folder.path());
+    standin.script(json!({"groups": [GROUP]}));
+    let command = || server_at(BINARY, &standin.tls_url(), &["--log-group", GROUP]);
+    let mut trusting = command();
+    trusting.env("SSL_CERT_FILE", &certificate);
+    let listed = Mcp::start(trusting).call("list_log_groups", json!({})).unwrap();
+    assert_eq!(listed["log_groups"][0]["name"], GROUP);
+    let asked = standin.requests().len();
+    let refusal = Mcp::start(command()).call("list_log_groups", json!({})).unwrap_err();
+    assert_eq!(refusal.code(), "unavailable");
+    assert_eq!(standin.requests().len(), asked);
 }
 
 #[test]

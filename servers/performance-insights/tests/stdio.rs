@@ -16,7 +16,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use support::{Mcp, StandIn, assert_allowed, compare_tools, python, repository, server, server_with};
+use support::{Mcp, StandIn, assert_allowed, compare_tools, python, repository, server, server_at, server_with};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_performance-insights");
 const INSTANCE: &str = "db-ABCDEFGHIJKLMNOPQRSTU1VW2X";
@@ -344,6 +344,38 @@ fn metrics_of_cloudwatch_and_events_of_rds_go_by_the_name_that_the_operator_give
     let refusal = with(&standin).call("instance_events", orders()).unwrap_err();
     assert_eq!(refusal.code(), "not_configured");
     assert!(refusal.0["hint"].as_str().unwrap().contains("db_instance"));
+}
+
+#[test]
+fn aws_is_reached_over_tls_and_only_with_a_certificate_that_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (standin, certificate) = StandIn::start_tls("pi_standin.py", folder.path());
+    let file = folder.path().join("insights.toml");
+    std::fs::write(
+        &file,
+        format!("[instances.orders]\ndbi_resource_id = '{INSTANCE}'\ndb_instance = 'orders-1'\n"),
+    )
+    .unwrap();
+    let command = || server_at(BINARY, &standin.tls_url(), &["--config", file.to_str().unwrap()]);
+    let mut trusting = command();
+    trusting.env("SSL_CERT_FILE", &certificate);
+    let mut client = Mcp::start(trusting);
+    // By the SDK's requests and by our own.
+    assert_eq!(
+        client.call("db_load_summary", orders()).unwrap()["verdict"],
+        "saturated"
+    );
+    assert_eq!(client.call("instance_events", orders()).unwrap()["truncated"], false);
+    let asked = standin.requests().len();
+    let mut stranger = Mcp::start(command());
+    for tool in ["db_load_summary", "instance_events"] {
+        assert_eq!(
+            stranger.call(tool, orders()).unwrap_err().code(),
+            "unavailable",
+            "{tool}"
+        );
+    }
+    assert_eq!(standin.requests().len(), asked, "nothing reached it unencrypted");
 }
 
 #[test]
