@@ -249,3 +249,113 @@ impl Failures {
         counted.map(|one| one.count).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a failed set-up is a failed test"
+    )]
+    use std::path::Path;
+
+    use super::*;
+    use crate::by_model::DIAGNOSIS_TOOLS;
+    use crate::causes::REFUSED_LOGINS;
+
+    /// What a server lists, as its own tests hold it.
+    fn listed(server: &str) -> Vec<Value> {
+        let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../servers");
+        let text = std::fs::read(servers.join(server).join("tests/tools_list.json")).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    fn tool(server: &str, name: &str) -> Value {
+        let found = listed(server).into_iter().find(|tool| tool["name"] == name);
+        found.unwrap_or_else(|| unreachable!("`{server}` has no tool `{name}`"))
+    }
+
+    #[test]
+    fn every_question_is_one_that_the_server_takes() {
+        let names = CloudNames {
+            instance: Some("orders".to_owned()),
+            log_group: Some("/orders".to_owned()),
+        };
+        for probe in names.sweep() {
+            let schema = tool(probe.server, probe.tool)["inputSchema"].clone();
+            for (name, value) in &probe.arguments {
+                let property = &schema["properties"][name];
+                assert!(property.is_object(), "{}: {name}", probe.tool);
+                let most = property["maximum"].as_u64();
+                assert!(value.as_u64() <= most || most.is_none(), "{}: {name}", probe.tool);
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_that_is_read_is_one_that_the_server_answers_with() {
+        for (server, name, fields) in [
+            (
+                INSIGHTS,
+                "compare_windows",
+                &[
+                    "change",
+                    "baseline_aas",
+                    "incident_aas",
+                    "vcpus",
+                    "waits",
+                    "wait",
+                    "delta_aas",
+                    "share_of_change_pct",
+                ][..],
+            ),
+            (
+                INSIGHTS,
+                "instance_metrics",
+                &["metrics", "metric", "maximum", "first_quarter", "last_quarter"],
+            ),
+            (INSIGHTS, "instance_events", &["events", "at", "categories"]),
+            (
+                LOGS,
+                "postgres_error_summary",
+                &["errors", "errors_total", "severity", "count", "message"],
+            ),
+            (
+                LOGS,
+                "lock_waits_and_deadlocks",
+                &[
+                    "deadlocks_total",
+                    "deadlocks",
+                    "lock_waits",
+                    "waits",
+                    "longest_ms",
+                    "holder_pids",
+                ],
+            ),
+            (LOGS, "connection_failures", &["reasons", "reason", "count", "failures"]),
+        ] {
+            let schema = tool(server, name)["outputSchema"].to_string();
+            for field in fields {
+                assert!(schema.contains(&format!("\"{field}\":")), "{name}: {field}");
+            }
+        }
+        let reasons = tool(LOGS, "connection_failures")["outputSchema"].to_string();
+        for reason in REFUSED_LOGINS {
+            assert!(reasons.contains(&format!("\"{reason}\"")), "{reason}");
+        }
+    }
+
+    #[test]
+    fn every_tool_that_a_model_is_offered_exists_and_takes_no_statement() {
+        let of_aws = DIAGNOSIS_TOOLS
+            .iter()
+            .filter(|(server, _)| *server == INSIGHTS || *server == LOGS);
+        for (server, name) in of_aws {
+            let properties = tool(server, name)["inputSchema"]["properties"].to_string();
+            assert!(
+                !properties.contains("\"query\"") && !properties.contains("\"sql\""),
+                "{name}: {properties}"
+            );
+        }
+    }
+}

@@ -155,12 +155,12 @@ impl Listener {
         let kind = envelope.kind.as_str();
         if let Some(other) = header("x-amz-sns-message-type").filter(|header| *header != kind) {
             return Err(Refusal::OtherType {
-                header: other.escape_debug().to_string(),
+                header: shown(other),
                 body: kind,
             });
         }
         let listed = self.topics.iter().find(|topic| topic.arn() == envelope.topic_arn);
-        let topic = listed.ok_or_else(|| Refusal::TopicNotListed(envelope.topic_arn.escape_debug().to_string()))?;
+        let topic = listed.ok_or_else(|| Refusal::TopicNotListed(shown(&envelope.topic_arn)))?;
         self.check_signature(&envelope, topic, now).await?;
         self.follow(envelope, topic).await
     }
@@ -168,13 +168,11 @@ impl Listener {
     /// Cheap questions first; only who passes them all makes us fetch anything.
     async fn check_signature(&self, envelope: &Envelope, topic: &Topic, now: DateTime<Utc>) -> Result<(), Refusal> {
         if envelope.signature_version != "2" {
-            return Err(Refusal::SignatureVersion(
-                envelope.signature_version.escape_debug().to_string(),
-            ));
+            return Err(Refusal::SignatureVersion(shown(&envelope.signature_version)));
         }
         let url = &envelope.signing_cert_url;
         if !topic.keeps_certificate_at(url) {
-            return Err(Refusal::CertificateElsewhere(url.escape_debug().to_string()));
+            return Err(Refusal::CertificateElsewhere(shown(url)));
         }
         let age = now.signed_duration_since(envelope.timestamp);
         if age > MAX_AGE || -age > MAX_AHEAD {
@@ -203,7 +201,7 @@ impl Listener {
                 let token = envelope.token.unwrap_or_default();
                 let url = topic
                     .confirmation(&token)
-                    .ok_or_else(|| Refusal::BadToken(token.chars().take(40).flat_map(char::escape_debug).collect()))?;
+                    .ok_or_else(|| Refusal::BadToken(shown(&token)))?;
                 match self.peer.get(&url).await {
                     Ok(_) => Ok(Delivery::Confirmed { topic: arn }),
                     Err(source) => Err(Refusal::NotConfirmed { topic: arn, source }),
@@ -211,6 +209,16 @@ impl Listener {
             }
         }
     }
+}
+
+const MAX_SHOWN_CHARS: usize = 200;
+
+/// Of what anybody may have sent, as much as a log needs.
+fn shown(text: &str) -> String {
+    text.chars()
+        .take(MAX_SHOWN_CHARS)
+        .flat_map(char::escape_debug)
+        .collect()
 }
 
 #[cfg(test)]

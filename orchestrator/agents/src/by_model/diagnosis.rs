@@ -19,7 +19,7 @@ use crate::sweep::POSTGRES;
 
 const PROMPT: &str = include_str!("../prompts/diagnosis.md");
 /// Tools that take no statement: a model writes none, not even one that only reads.
-const TOOLS: &[(&str, &str)] = &[
+pub(crate) const TOOLS: &[(&str, &str)] = &[
     (POSTGRES, "overview"),
     (POSTGRES, "blocking_tree"),
     (POSTGRES, "sessions"),

@@ -8,6 +8,8 @@ mod vocabulary;
 
 use serde_json::{Value, json};
 
+#[cfg(test)]
+pub(crate) use diagnosis::TOOLS as DIAGNOSIS_TOOLS;
 pub use diagnosis::{Investigation, investigate};
 pub use opinion::debate_with;
 pub use planner::{FillPlan, Planned, Planning, PlanningError, Revision, plan, revise};

@@ -22,6 +22,8 @@ use incident::{EvidencePointer, Hypothesis, RootCause, Signal};
 use crate::telemetry::Telemetry;
 use crate::thresholds::Thresholds;
 
+#[cfg(test)]
+pub(crate) use cloud::REFUSED_LOGINS;
 pub(crate) use cloud::{assess as assess_cloud, bear_witness, for_healthy, for_unexplained};
 pub(crate) use healthy::assess as assess_healthy;
 pub(crate) use unexplained::explain as explain_unexplained;

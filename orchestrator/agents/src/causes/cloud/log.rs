@@ -7,7 +7,7 @@ use crate::cloud::Cloud;
 use crate::thresholds::Thresholds;
 
 /// The client was told no for who it is.
-const REFUSED: [&str; 5] = [
+pub(crate) const REFUSED: [&str; 5] = [
     "wrong_password",
     "iam_authentication",
     "no_pg_hba_entry",

@@ -11,6 +11,8 @@ use crate::causes::Assessment;
 use crate::cloud::Cloud;
 use crate::thresholds::Thresholds;
 
+#[cfg(test)]
+pub(crate) use log::REFUSED as REFUSED_LOGINS;
 pub(crate) use witness::{bear_witness, for_healthy, for_unexplained};
 
 /// Every cause that AWS alone can show.
