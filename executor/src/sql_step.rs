@@ -102,7 +102,7 @@ async fn marked_effect(
     if let Some(changed) = changed(target, prechecks, Place::InTransaction).await {
         return changed;
     }
-    match target.execute(&action.statement, &[], bounds).await {
+    match target.effect(&action.statement, bounds).await {
         Ok(rows) => match wrong_rows(action, rows) {
             None => Attempt::Applied { rows: Some(rows) },
             Some(cause) => Attempt::Failed {
@@ -188,7 +188,7 @@ async fn by_itself(
     if let Some(ended) = claim(target, prechecks, mark, attempt, bounds).await {
         return ended;
     }
-    match target.execute(&action.statement, &[], bounds).await {
+    match target.effect(&action.statement, bounds).await {
         Ok(rows) => match wrong_rows(action, rows) {
             None => Attempt::Applied { rows: Some(rows) },
             Some(cause) => Attempt::Failed {

@@ -1,7 +1,9 @@
 //! The connection to a target: one session, its bounds, and questions with one answer.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use runbooks::{Digest, Target as PlanTarget, Timestamp};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
@@ -175,6 +177,21 @@ impl<'c> Target<'c> {
         within(bounds, self.client.execute_typed(statement, parameters)).await
     }
 
+    /// Runs a step's statement and returns how many rows it returned or changed. A row that says `false` is none: so a guarded
+    /// function tells that it did nothing.
+    pub(crate) async fn effect(&self, statement: &str, bounds: Bounds) -> Result<u64, TargetError> {
+        within(bounds, async {
+            let none: [(&(dyn ToSql + Sync), Type); 0] = [];
+            let mut rows = pin!(self.client.query_typed_raw(statement, none).await?);
+            let mut refused = 0;
+            while let Some(row) = rows.try_next().await? {
+                refused += u64::from(says_no(&row));
+            }
+            Ok(rows.rows_affected().unwrap_or(0).saturating_sub(refused))
+        })
+        .await
+    }
+
     /// Names the session after what it is about to do, so that it can be found again, and sets its bounds.
     pub(crate) async fn enter(&self, name: &str, bounds: Bounds) -> Result<(), TargetError> {
         let timeout = format!("{}s", bounds.timeout_s);
@@ -287,6 +304,13 @@ fn describe(error: &tokio_postgres::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+fn says_no(row: &Row) -> bool {
+    match row.columns() {
+        [column] if *column.type_() == Type::BOOL => !matches!(row.try_get::<_, Option<bool>>(0), Ok(Some(true))),
+        _ => false,
     }
 }
 

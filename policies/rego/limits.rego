@@ -30,8 +30,9 @@ high_risk_groups := ["dba", "service-owner"]
 
 lesser_environments := {"ci", "demo", "dev", "development", "sandbox", "staging", "test"}
 
-# The only functions that may have an effect, and only where `signal_proven` says.
-signal_functions := {"pg_catalog.pg_cancel_backend", "pg_catalog.pg_terminate_backend"}
+# The only functions that may have an effect, and only where `signal_proven` says. They look at the session again themselves,
+# and reach no superuser and no replication; PostgreSQL's own may stand nowhere.
+signal_functions := {"countersign.cancel_backend", "countersign.terminate_backend"}
 
 # And the one that ends a replication slot, only where `slot_drop_proven` says.
 slot_functions := {"pg_catalog.pg_drop_replication_slot"}

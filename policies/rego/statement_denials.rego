@@ -89,7 +89,7 @@ denials contains denial(
 	step.id,
 	action.sql.text,
 	concat(" ", [
-		"pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a WHERE a.pid = … AND a.backend_start = …, one row;",
+		"countersign.terminate_backend(a.pid, a.backend_start) FROM pg_catalog.pg_stat_activity a WHERE a.pid = … AND a.backend_start = …, one row;",
 		"or a group by usename, application_name, state and backend_start <= … with a LIMIT that the rows keep to",
 	]),
 ) if {

@@ -99,6 +99,7 @@ calls_shaped(action) if {
 
 call_shaped(call) if {
 	is_string(call.first_argument)
+	is_string(call.second_argument)
 	is_string(call.constant)
 	is_string(call.clause)
 	is_boolean(call.in_root)
@@ -122,12 +123,13 @@ guarded(call, rows) if {
 	within(rows.at_most, 1, call.limit)
 }
 
-# One call for each row that the guard lets through, with that row's pid.
+# One call for each row that the guard lets through, with that row's pid and start.
 stands_well(call) if {
 	call.in_root == true
 	call.clause == "target_list"
 	call.relations == ["pg_catalog.pg_stat_activity"]
 	call.first_argument == "pid"
+	call.second_argument == "backend_start"
 }
 
 # A pid alone is used again; with backend_start it names one session for ever.

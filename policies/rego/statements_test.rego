@@ -115,7 +115,7 @@ signal_cases := [
 	{"action": {"kind": "shell"}},
 	{"action": {"calls": null}},
 	{"action": {"calls": []}},
-	{"action": {"calls": {"only": blocker.steps[0].action.calls[2]}}},
+	{"action": {"calls": {"only": blocker.steps[0].action.calls[0]}}},
 	{"action": {"calls": array.concat(blocker.steps[0].action.calls, blocker.steps[0].action.calls)}},
 	{"action": {"rows": {"counted": false}}},
 	{"action": {"rows": {"at_least": 0}}},
@@ -136,6 +136,8 @@ call_cases := [
 	{"relations": ["?"]},
 	{"first_argument": ""},
 	{"first_argument": "leader_pid"},
+	{"second_argument": ""},
+	{"second_argument": "xact_start"},
 ]
 
 test_a_call_that_does_not_stand_well_is_refused_by_name if {
@@ -155,6 +157,7 @@ test_a_call_of_odd_shape_is_refused if {
 	every change in [
 		{"function": null},
 		{"first_argument": null},
+		{"second_argument": null},
 		{"constant": null},
 		{"clause": null},
 		{"in_root": null},
@@ -169,6 +172,7 @@ test_a_call_of_odd_shape_is_refused if {
 		odd := object.union({
 			"function": "pg_catalog.clock_timestamp",
 			"first_argument": "",
+			"second_argument": "",
 			"constant": "",
 			"clause": "where_clause",
 			"in_root": true,

@@ -54,7 +54,7 @@ pub(crate) struct Parameter {
     value: String,
 }
 
-/// One call of a function; `first_argument` and `constant` are empty and `limit` is -1 where there is none to speak of.
+/// One call of a function; the arguments and `constant` are empty and `limit` is -1 where there is none to speak of.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Call {
     bounded_columns: Vec<String>,
@@ -66,6 +66,7 @@ pub(crate) struct Call {
     limit: i64,
     pinned_columns: Vec<String>,
     relations: Vec<String>,
+    second_argument: String,
 }
 
 impl Sql {
@@ -186,6 +187,7 @@ fn call(call: &sql_facts::Call) -> Call {
     Call {
         function: call.function.clone(),
         first_argument: call.first_argument.clone().unwrap_or_default(),
+        second_argument: call.second_argument.clone().unwrap_or_default(),
         constant: call.constant.clone().unwrap_or_default(),
         clause: call.clause.clone(),
         in_root: call.in_root,

@@ -79,7 +79,7 @@ fn a_plan_holds_the_values_that_the_evidence_shows() {
     let action = plan.document().steps[0].action.sql().unwrap();
     assert_eq!(
         action.statement,
-        "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a WHERE a.pid = 4242 \
+        "SELECT countersign.terminate_backend(a.pid, a.backend_start) FROM pg_catalog.pg_stat_activity a WHERE a.pid = 4242 \
          AND a.backend_start = '2026-11-23 10:11:12.123456+00' AND a.xact_start = '2026-11-23 10:12:12.5+00' \
          AND a.state = 'idle in transaction' AND a.state_change < pg_catalog.clock_timestamp() - \
          pg_catalog.make_interval(secs := 3)"

@@ -13,6 +13,7 @@ use super::{Desk, not_asked};
 use crate::config::TargetConfig;
 use crate::credentials::LookingCredential;
 use crate::outcome::Exit;
+use crate::setup_sql::{signal_body, signals_sql};
 use crate::target::TargetError;
 
 /// What was found at one target.
@@ -29,8 +30,8 @@ pub(crate) struct Diagnosis {
 /// One thing that is not as it should be, and the statement that mends it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Ill {
-    /// Stable: `missing_privilege`, `excess_privilege`, `acts_as_owner`, `owner_out_of_reach`,
-    /// `reaches_replication`, or why nothing could be asked.
+    /// Stable: `missing_privilege`, `excess_privilege`, `function_changed`, `acts_as_owner`, `owner_out_of_reach`, or why
+    /// nothing could be asked.
     pub(crate) code: String,
     pub(crate) message: String,
     /// An administrator reads it, and runs it there.
@@ -208,8 +209,6 @@ async fn lacking(look: &Look<'_>, me: &Me, needs: &Needs, found: &mut Diagnosis)
         format!("GRANT SELECT, INSERT ON countersign.executed_steps TO {role};"),
     );
     if needs.kinds.contains(SIGNAL) {
-        let what = "pg_signal_backend: to signal sessions of other roles";
-        lacks(me.signals, what, format!("GRANT pg_signal_backend TO {role};"));
         let what = "pg_read_all_stats: without it every guard matches nothing";
         lacks(me.sees_sessions, what, format!("GRANT pg_read_all_stats TO {role};"));
     }
@@ -237,16 +236,49 @@ async fn lacking(look: &Look<'_>, me: &Me, needs: &Needs, found: &mut Diagnosis)
             ),
         }
     }
+    if needs.kinds.contains(SIGNAL) {
+        signals(look, found).await?;
+    }
     if needs.kinds.contains(RELATION) {
         owners(look, found).await?;
     }
-    if me.signals {
-        for row in look.rows(STANDBYS, &[]).await? {
-            let message = format!(
-                "pg_signal_backend reaches the replication sessions of {}; it spares those of superusers alone",
-                get::<String>(&row, 0)?
-            );
-            found.findings.push(Ill::warns("reaches_replication", message, None));
+    Ok(())
+}
+
+/// The functions that signal are there, as `setup-sql` makes them, and the role may call them.
+async fn signals(look: &Look<'_>, found: &mut Diagnosis) -> Result<(), TargetError> {
+    let rows = look.rows(FUNCTIONS, &[]).await?;
+    for function in ["terminate_backend", "cancel_backend"] {
+        let signature = format!("countersign.{function}(integer, timestamp with time zone)");
+        let mut here = None;
+        for row in &rows {
+            if get::<String>(row, 0)? == function {
+                here = Some(row);
+            }
+        }
+        let Some(row) = here else {
+            let message = format!("{signature} is not there: steps signal sessions through it alone");
+            found.changed(message);
+            continue;
+        };
+        if signal_body(function) != Some(get::<String>(row, 1)?.as_str()) {
+            found.changed(format!("the body of {signature} is not the one that setup-sql prints"));
+        }
+        if !get::<bool>(row, 2)? {
+            found.changed(format!("{signature} is not made as setup-sql makes it"));
+        }
+        if !get::<bool>(row, 3)? {
+            let owner: String = get(row, 4)?;
+            found.changed(format!(
+                "{signature} is owned by {owner}, which may log in or be a superuser, or may itself not signal"
+            ));
+        }
+        if !get::<bool>(row, 5)? {
+            let mend = format!("GRANT EXECUTE ON FUNCTION {signature} TO {};", found.role);
+            let message = format!("EXECUTE on {signature}: to signal sessions of other roles");
+            found
+                .findings
+                .push(Ill::fails("missing_privilege", message, Some(mend)));
         }
     }
     Ok(())
@@ -339,6 +371,12 @@ impl Ill {
 }
 
 impl Diagnosis {
+    /// What is not as `setup-sql` makes it, its part about signals makes so again.
+    fn changed(&mut self, message: String) {
+        let mend = signals_sql(&self.role);
+        self.findings.push(Ill::fails("function_changed", message, Some(mend)));
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         if self.findings.iter().any(|ill| ill.fails) {
             Exit::Failed
@@ -360,7 +398,9 @@ impl fmt::Display for Diagnosis {
             // What others named must not move the cursor.
             writeln!(f, "{severity}  {}  {}", ill.code, ill.message.escape_debug())?;
             if let Some(mend) = &ill.mend {
-                writeln!(f, "       {}", mend.escape_debug())?;
+                for line in mend.lines() {
+                    writeln!(f, "       {}", line.escape_debug())?;
+                }
             }
         }
         if self.total > self.findings.len() {
@@ -376,11 +416,10 @@ const RELATION: &str = "relation";
 const DROP_SLOT: &str = "drop_slot";
 const MAX_EXCESS: usize = 50;
 const CURRENT_ROLE: &str = "SELECT pg_catalog.quote_ident(CURRENT_USER)";
-const STANDBYS: &str = "SELECT pg_catalog.quote_ident(r.rolname) FROM pg_catalog.pg_roles r \
-                        WHERE r.rolreplication AND NOT r.rolsuper AND r.rolcanlogin AND r.rolname <> CURRENT_USER LIMIT 10";
 const VERSION: &str = "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4";
 const EXCESS: &str = include_str!("../queries/doctor_excess.sql");
 const PARAMETERS: &str = include_str!("../queries/doctor_parameters.sql");
+const FUNCTIONS: &str = include_str!("../queries/doctor_functions.sql");
 const OWNERS: &str = include_str!("../queries/doctor_owners.sql");
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub(super) struct Me {
     pub(super) superuser: bool,
     pub(super) createrole: bool,
     pub(super) replication: bool,
+    /// It may call the functions that signal.
     pub(super) signals: bool,
     pub(super) sees_sessions: bool,
     pub(super) marker: u32,
@@ -39,10 +40,8 @@ pub(super) enum Subject {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sessions {
-    pub(super) all: i64,
-    pub(super) of_superusers: i64,
-    /// Of roles that this one is no member of.
-    pub(super) of_others: i64,
+    /// Those that the functions that signal leave alone.
+    pub(super) spared: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,11 +131,7 @@ impl Sessions {
         let role = role.filter(|_| pid.is_none());
         let rows = look.rows(VICTIMS, &[(&pid, Type::INT4), (&role, Type::TEXT)]).await?;
         let row = one(&rows).ok_or_else(|| TargetError::Answer("no row".to_owned()))?;
-        Ok(Self {
-            all: get(row, 0)?,
-            of_superusers: get(row, 1)?,
-            of_others: get(row, 2)?,
-        })
+        Ok(Self { spared: get(row, 0)? })
     }
 }
 

@@ -1,5 +1,5 @@
 //! Whether the executor's role may do what a step needs, from facts alone. The rules are those of PostgreSQL's source:
-//! `pg_signal_backend` in signalfuncs.c, `AlterRole` and `AlterRoleSet` in user.c, `vacuum_is_permitted_for_relation` in
+//! `AlterRole` and `AlterRoleSet` in user.c, `vacuum_is_permitted_for_relation` in
 //! vacuum.c, `RangeVarCallbackForReindexIndex` in indexcmds.c, `RangeVarCallbackForDropRelation` in tablecmds.c,
 //! `CheckSlotPermissions` in slot.c.
 
@@ -71,19 +71,20 @@ pub(super) fn lock(step: &str, lock: &Lock, on: &str, lock_timeout_ms: u32, hold
 }
 
 fn signal(me: &Me, sessions: Sessions) -> Option<String> {
-    if me.superuser {
-        return None;
-    }
-    if sessions.of_superusers > 0 {
-        return Some("SUPERUSER: what it would signal is a superuser's session".to_owned());
-    }
-    // Of its own roles' sessions nothing more is needed; of sessions that are not there, the precheck tells.
-    if sessions.all > 0 && sessions.of_others == 0 {
-        return None;
-    }
     if !me.signals {
-        return Some("pg_signal_backend: to signal sessions of other roles".to_owned());
+        return Some(
+            "EXECUTE on countersign.terminate_backend and countersign.cancel_backend: to signal sessions of other roles"
+                .to_owned(),
+        );
     }
+    if sessions.spared > 0 {
+        return Some(
+            "a way to what it would signal: its role is a superuser, may replicate or may signal others, or it is no client's \
+             session"
+                .to_owned(),
+        );
+    }
+    // Of sessions that are not there, the precheck tells.
     (!me.sees_sessions).then(|| "pg_read_all_stats: without it the guard matches nothing".to_owned())
 }
 
@@ -172,52 +173,34 @@ mod tests {
         Some(lacks.to_owned())
     }
 
-    fn sessions(all: i64, of_superusers: i64, of_others: i64) -> Subject {
-        Subject::Sessions(Sessions {
-            all,
-            of_superusers,
-            of_others,
-        })
+    fn sessions(spared: i64) -> Subject {
+        Subject::Sessions(Sessions { spared })
     }
 
     #[test]
-    fn a_signal_needs_its_right_and_reaches_no_superuser() {
-        const SIGNAL: &str = "SELECT pg_catalog.pg_cancel_backend(a.pid) FROM t a WHERE a.pid = 1";
-        assert_eq!(lacks(SIGNAL, &me(), &sessions(1, 0, 1)), None);
-        assert!(
-            lacks(SIGNAL, &me(), &sessions(1, 1, 1))
-                .unwrap()
-                .starts_with("SUPERUSER")
-        );
+    fn a_signal_needs_its_functions_and_reaches_nobody_whom_they_spare() {
+        const SIGNAL: &str = "SELECT countersign.cancel_backend(a.pid, a.backend_start) FROM t a WHERE a.pid = 1";
+        assert_eq!(lacks(SIGNAL, &me(), &sessions(0)), None);
+        assert!(lacks(SIGNAL, &me(), &sessions(1)).unwrap().starts_with("a way to"));
         let mute = Me { signals: false, ..me() };
-        assert!(
-            lacks(SIGNAL, &mute, &sessions(1, 0, 1))
-                .unwrap()
-                .starts_with("pg_signal_backend")
-        );
-        assert!(
-            lacks(SIGNAL, &mute, &sessions(0, 0, 0)).is_some(),
-            "nobody there proves nothing"
-        );
-        assert_eq!(
-            lacks(SIGNAL, &mute, &sessions(1, 0, 0)),
-            None,
-            "a session of its own role"
-        );
+        assert!(lacks(SIGNAL, &mute, &sessions(0)).unwrap().starts_with("EXECUTE"));
         let blind = Me {
             sees_sessions: false,
             ..me()
         };
         assert!(
-            lacks(SIGNAL, &blind, &sessions(1, 0, 1))
+            lacks(SIGNAL, &blind, &sessions(0))
                 .unwrap()
                 .starts_with("pg_read_all_stats")
         );
         let superuser = Me {
             superuser: true,
-            ..mute
+            ..me()
         };
-        assert_eq!(lacks(SIGNAL, &superuser, &sessions(1, 1, 1)), None);
+        assert!(
+            lacks(SIGNAL, &superuser, &sessions(1)).is_some(),
+            "the functions spare whomever they spare, whoever calls them"
+        );
     }
 
     #[test]

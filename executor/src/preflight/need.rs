@@ -10,7 +10,7 @@ use super::locks::{self, Lock};
 /// What a statement needs to be allowed, and what it waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Need {
-    /// `pg_cancel_backend`, `pg_terminate_backend`: of this session, or of this role's sessions.
+    /// `countersign.cancel_backend`, `countersign.terminate_backend`: of this session, or of this role's sessions.
     Signal { pid: Option<i32>, role: Option<String> },
     /// `ALTER ROLE … CONNECTION LIMIT`, or `… SET` and `RESET` of a setting.
     AlterRole { role: String, setting: Option<String> },
@@ -90,7 +90,7 @@ impl Trace {
             },
             Need::Signal { .. } => words
                 .iter()
-                .any(|word| word.is("pg_terminate_backend"))
+                .any(|word| word.is("terminate_backend"))
                 .then_some(Self::Sessions),
             Need::Relation { .. } | Need::Unknown => None,
         }
@@ -231,12 +231,9 @@ fn call(words: &[Word]) -> Option<Need> {
     let [schema, Word::Sign('.'), function, Word::Sign('('), rest @ ..] = words else {
         return None;
     };
-    if !schema.is("pg_catalog") {
-        return None;
-    }
-    match function.name()? {
-        "pg_drop_replication_slot" => Some(Need::DropSlot),
-        "pg_terminate_backend" | "pg_cancel_backend" => {
+    match (schema.name()?, function.name()?) {
+        ("pg_catalog", "pg_drop_replication_slot") => Some(Need::DropSlot),
+        ("countersign", "terminate_backend" | "cancel_backend") => {
             let pid = pinned(rest, "pid").and_then(|value| match value {
                 Word::Number(number) => number.parse().ok(),
                 Word::Plain(_) | Word::Quoted(_) | Word::Text(_) | Word::Sign(_) => None,
@@ -397,7 +394,7 @@ mod tests {
     #[test]
     fn a_value_that_looks_like_a_guard_is_only_text() {
         let need = Need::of(
-            "SELECT pg_catalog.pg_cancel_backend(a.pid) FROM pg_catalog.pg_stat_activity a \
+            "SELECT countersign.cancel_backend(a.pid, a.backend_start) FROM pg_catalog.pg_stat_activity a \
              WHERE a.application_name = 'a.pid = 1' AND a.usename = 'o''hara' AND a.pid = 42",
         );
         let role = Some("o'hara".to_owned());
@@ -413,8 +410,9 @@ mod tests {
             "VACUUM items",
             "VACUUM s.a, s.b",
             "ANALYZE s.a (x), s.b (y)",
-            "SELECT pg_terminate_backend(1)",
-            "SELECT pg_catalog.pg_cancel_backend(a.pid) FROM pg_catalog.pg_stat_activity a",
+            "SELECT terminate_backend(1, '2026-11-23')",
+            "SELECT countersign.cancel_backend(a.pid, a.backend_start) FROM pg_catalog.pg_stat_activity a",
+            "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a WHERE a.pid = 1",
             "ALTER ROLE a RENAME TO b",
         ] {
             assert_eq!(Need::of(statement), Need::Unknown, "{statement}");

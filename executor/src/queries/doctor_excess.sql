@@ -40,8 +40,7 @@ attributes AS (
     WHERE a.held AND r.is_me AND (a.name = 'SUPERUSER' OR NOT r.rolsuper)
 ),
 memberships AS (
-    SELECT 2, CASE WHEN r.rolname = 'pg_signal_backend' THEN 'signal'
-                   WHEN r.rolname IN ('pg_read_all_stats', 'pg_monitor', 'pg_read_all_settings', 'pg_stat_scan_tables') THEN 'signal'
+    SELECT 2, CASE WHEN r.rolname IN ('pg_read_all_stats', 'pg_monitor', 'pg_read_all_settings', 'pg_stat_scan_tables') THEN 'signal'
                    WHEN r.rolname = 'pg_maintain' THEN 'relation'
                    WHEN r.rolname = 'rds_replication' THEN 'drop_slot'
                    WHEN r.is_owner AND NOT (r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls)
@@ -125,7 +124,9 @@ functions AS (
 ),
 definers AS (
     -- They run with their owner's rights, whatever this role has. One that returns a trigger cannot be called.
-    SELECT 6, NULL, pg_catalog.format('EXECUTE on SECURITY DEFINER %s %s, owned by %I', f.kind, f.signature, f.owner)
+    SELECT 6, CASE WHEN g.oid <> 0 AND f.signature IN ('countersign.terminate_backend(integer, timestamp with time zone)',
+                                                       'countersign.cancel_backend(integer, timestamp with time zone)') THEN 'signal' END,
+           pg_catalog.format('EXECUTE on SECURITY DEFINER %s %s, owned by %I', f.kind, f.signature, f.owner)
                || CASE g.oid WHEN 0 THEN ' (PUBLIC)' ELSE '' END,
            pg_catalog.format('REVOKE EXECUTE ON %s %s FROM %s;', upper(f.kind), f.signature, g.grantee)
     FROM (SELECT p.proowner, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl, o.rolname AS owner,

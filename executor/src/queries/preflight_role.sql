@@ -6,7 +6,10 @@ SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS vers
            SELECT FROM pg_catalog.pg_roles d
            WHERE d.rolname = 'rds_replication' AND pg_catalog.pg_has_role(d.oid, 'USAGE')
        ) AS replication,
-       pg_catalog.pg_has_role('pg_signal_backend', 'USAGE') AS signals,
+       (SELECT pg_catalog.count(*) = 2 FROM pg_catalog.pg_proc p
+        WHERE p.pronamespace = n.oid AND p.proname IN ('terminate_backend', 'cancel_backend')
+          AND pg_catalog.oidvectortypes(p.proargtypes) = 'integer, timestamp with time zone'
+          AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE')) AS signals,
        pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_sessions,
        m.oid AS marker,
        pg_catalog.has_table_privilege(m.oid, 'INSERT') AND pg_catalog.has_table_privilege(m.oid, 'SELECT') AS marks,

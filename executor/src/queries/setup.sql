@@ -1,14 +1,11 @@
 -- What a target needs before an executor can change it. Run it once in each target database, as its owner or a superuser:
---   executor setup-sql | psql -v ON_ERROR_STOP=1 'dbname=…'
--- Roles belong to the whole server: for its second database leave CREATE ROLE and the first two GRANTs out.
+--   executor setup-sql | psql --single-transaction -v ON_ERROR_STOP=1 'dbname=…'
+-- Roles belong to the whole server: for its second database leave the first CREATE ROLE out.
 -- Give the role its password with psql's \password, or let it come in by certificate or IAM.
 
 CREATE ROLE "countersign_executor" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
     CONNECTION LIMIT 4;
 
--- To end or cancel sessions of others. It does not reach superusers' sessions, replication included; replication as another
--- role it does reach, and no statement of the shipped catalog does.
-GRANT pg_signal_backend TO "countersign_executor";
 -- To see state and backend_start of others: without it every guard matches nothing.
 GRANT pg_read_all_stats TO "countersign_executor";
 -- To know which system this is. PostgreSQL gives it to PUBLIC; where that was taken away, it is needed.
@@ -31,6 +28,8 @@ REVOKE ALL ON SCHEMA countersign FROM PUBLIC;
 REVOKE ALL ON countersign.executed_steps FROM PUBLIC;
 GRANT USAGE ON SCHEMA countersign TO "countersign_executor";
 GRANT SELECT, INSERT ON countersign.executed_steps TO "countersign_executor";
+
+-- (signals)
 
 -- What only some runbooks need; `permissions` of each says which. Leave out what you do not use.
 --

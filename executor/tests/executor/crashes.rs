@@ -91,7 +91,7 @@ async fn each_step_takes_effect_once_wherever_the_executor_is_killed() {
 fn counts(server: &Server) -> (usize, usize) {
     (
         server.ran("ALTER ROLE app WITH CONNECTION LIMIT 10"),
-        server.ran("pg_terminate_backend(t.pid)"),
+        server.ran("countersign.terminate_backend(t.pid, t.backend_start)"),
     )
 }
 

@@ -238,6 +238,25 @@ async fn a_session_that_goes_on_in_the_last_moment_is_left_alone() {
     assert!(is_at_it(&server, fault.pid, "idle in transaction").await);
 }
 
+/// What no precheck asks: the function says no, and that is as if the session were not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_guarded_function_spares_counts_as_not_there() {
+    let server = server().await;
+    let scene = Scene::new(&server).await;
+    let fault = faults::blocked(&server, &scene).await;
+    let ran = run_late(&scene, &fault.plan, async || {
+        server
+            .admin
+            .batch_execute("ALTER ROLE batch REPLICATION")
+            .await
+            .unwrap();
+    })
+    .await;
+    assert_eq!((ran.result.as_str(), ran.code), CHANGED, "{}", ran.stderr);
+    assert!(ran.message.contains("met 0 rows"), "{}", ran.message);
+    assert!(is_at_it(&server, fault.pid, "idle in transaction").await);
+}
+
 /// The second step is skipped, and the first one taken back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_ended_by_itself_is_not_cancelled_and_its_role_keeps_its_settings() {

@@ -116,7 +116,7 @@ impl Blocked {
         assert_eq!(server.number(&marks).await, 1);
         assert_eq!(
             server.ran(&format!(
-                "pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a WHERE a.pid = {} ",
+                "countersign.terminate_backend(a.pid, a.backend_start) FROM pg_catalog.pg_stat_activity a WHERE a.pid = {} ",
                 self.blocker
             )),
             1,

@@ -156,6 +156,10 @@ impl Server {
         connect(self.port, user, "orders", application).await
     }
 
+    pub async fn connect_to(&self, user: &str, database: &str) -> Client {
+        connect(self.port, user, database, user).await
+    }
+
     pub fn executor_dsn(&self) -> String {
         executor_dsn(self.port)
     }

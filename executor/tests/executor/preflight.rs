@@ -116,10 +116,7 @@ async fn a_missing_privilege_is_found_before_anybody_approves_and_gone_after_the
         let first = statement.split_whitespace().next().unwrap();
         assert!(["SELECT", "BEGIN", "ROLLBACK"].contains(&first), "{line}");
         assert!(first != "BEGIN" || statement.contains("READ ONLY"), "{line}");
-        assert!(
-            !statement.starts_with("SELECT pg_catalog.pg_terminate_backend"),
-            "{line}"
-        );
+        assert!(!statement.starts_with("SELECT countersign."), "{line}");
     }
 }
 
@@ -131,9 +128,14 @@ async fn every_right_that_is_taken_away_is_missed() {
     let config = scene.config("state", "");
     for (take, give, lacks) in [
         (
-            "REVOKE pg_signal_backend FROM countersign_executor",
-            "GRANT pg_signal_backend TO countersign_executor",
-            "lacks pg_signal_backend",
+            "REVOKE EXECUTE ON FUNCTION countersign.terminate_backend(int, timestamptz) FROM countersign_executor",
+            "GRANT EXECUTE ON FUNCTION countersign.terminate_backend(int, timestamptz) TO countersign_executor",
+            "lacks EXECUTE on countersign.terminate_backend",
+        ),
+        (
+            "GRANT pg_signal_backend TO app",
+            "REVOKE pg_signal_backend FROM app",
+            "lacks a way to what it would signal",
         ),
         (
             "REVOKE INSERT ON countersign.executed_steps FROM countersign_executor",
@@ -156,8 +158,10 @@ async fn every_right_that_is_taken_away_is_missed() {
                 ("missing_privilege", "blocks"),
                 "{take}"
             );
-            assert!(message.contains(lacks), "{take}: {message}");
+            assert!(message.contains("lacks"), "{take}: {message}");
         }
+        let named = looked.findings.iter().any(|(.., message)| message.contains(lacks));
+        assert!(named, "{take}: {:?}", looked.findings);
     }
     let looked = preflight(&scene, &config, text(&incident.plan));
     assert_eq!((looked.code, looked.codes()), (Some(0), vec![]), "{}", looked.stderr);

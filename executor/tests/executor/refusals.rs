@@ -254,7 +254,10 @@ fn plans(scene: &Scene, plan: &Plan) -> Vec<Lie> {
         ),
         lie(
             "another statement",
-            bent("pg_terminate_backend(a.pid)", "pg_cancel_backend(a.pid)"),
+            bent(
+                "countersign.terminate_backend(a.pid",
+                "countersign.cancel_backend(a.pid",
+            ),
             "not_an_instance",
         ),
         lie("another pid", bent("a.pid = ", "a.pid = 1"), "not_an_instance"),

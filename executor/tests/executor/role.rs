@@ -1,6 +1,6 @@
 //! What the executor's role may do on its target: tried as that role, and as `executor doctor` tells it.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
@@ -89,45 +89,261 @@ async fn the_role_of_setup_sql_can_change_nothing_read_nothing_and_forget_nothin
     assert_eq!(server.image().await, before);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_role_of_setup_sql_ends_no_session_of_a_superuser_and_no_replication_of_one() {
-    let (server, role) = as_made().await;
-    let superuser = server.connect("postgres", "superuser").await;
-    let dir = tempfile::tempdir().unwrap();
-    let mut standby = Command::new(bindir().join("pg_receivewal"))
-        .args([
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "postgres",
-            "-p",
-            &server.port.to_string(),
-            "-D",
-        ])
-        .arg(dir.path())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    server
-        .wait_until("SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'walsender'")
-        .await;
-    let sender = server
-        .number("SELECT pid::bigint FROM pg_stat_activity WHERE backend_type = 'walsender'")
-        .await;
-    for pid in [i64::from(pid_of(&superuser).await), sender] {
-        for function in ["pg_terminate_backend", "pg_cancel_backend"] {
-            let error = role
-                .batch_execute(&format!("SELECT {function}({pid})"))
-                .await
-                .unwrap_err();
-            assert_eq!(error.code().unwrap().code(), "42501", "{function}");
+/// Whom no signal of the executor's may reach: each a session or process by its name, with what keeps it alive.
+struct Spared {
+    superuser: Client,
+    /// A client's session, nothing more, of a role that may replicate.
+    replicates: Client,
+    /// Of one that may signal others, as a DBA who is no superuser.
+    signals: Client,
+    /// Of one that may replicate as RDS has it.
+    replicates_on_rds: Client,
+    standby: Child,
+    _wal: tempfile::TempDir,
+}
+
+impl Spared {
+    async fn new(server: &Server) -> Self {
+        server
+            .admin
+            .batch_execute(
+                "CREATE ROLE standby LOGIN REPLICATION; CREATE ROLE dba LOGIN; GRANT pg_signal_backend TO dba;
+                 CREATE ROLE rds_replication; CREATE ROLE mover LOGIN; GRANT rds_replication TO mover",
+            )
+            .await
+            .unwrap();
+        let wal = tempfile::tempdir().unwrap();
+        let standby = Command::new(bindir().join("pg_receivewal"))
+            .args(["-h", "127.0.0.1", "-U", "standby", "-p", &server.port.to_string(), "-D"])
+            .arg(wal.path())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        server
+            .wait_until("SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'walsender'")
+            .await;
+        Self {
+            superuser: server.connect("postgres", "superuser").await,
+            replicates: server.connect("standby", "replicates").await,
+            signals: server.connect("dba", "signals").await,
+            replicates_on_rds: server.connect("mover", "replicates_on_rds").await,
+            standby,
+            _wal: wal,
         }
     }
-    superuser.query_one("SELECT 1", &[]).await.unwrap();
-    let there = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {sender}");
-    assert_eq!(server.number(&there).await, 1);
-    standby.kill().unwrap();
-    standby.wait().unwrap();
+
+    /// Every one, the server's own processes among them, by what it is.
+    async fn all(&self, server: &Server) -> Vec<(String, i32)> {
+        let rows = server
+            .admin
+            .query(
+                "SELECT coalesce(nullif(application_name, ''), backend_type), pid FROM pg_stat_activity
+                 WHERE backend_type IN ('autovacuum launcher', 'background writer', 'checkpointer', 'walwriter', 'walsender',
+                                        'logical replication launcher')
+                    OR application_name IN ('superuser', 'replicates', 'signals', 'replicates_on_rds') ORDER BY 1",
+                &[],
+            )
+            .await
+            .unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    }
+}
+
+impl Drop for Spared {
+    fn drop(&mut self) {
+        let _ = self.standby.kill();
+        let _ = self.standby.wait();
+    }
+}
+
+const GUARDED: [&str; 2] = ["terminate_backend", "cancel_backend"];
+
+/// What the guarded function said of the session that has this pid.
+async fn said(role: &Client, function: &str, pid: i32) -> Option<bool> {
+    let call =
+        format!("SELECT countersign.{function}(a.pid, a.backend_start) FROM pg_stat_activity a WHERE a.pid = {pid}");
+    role.query_one(&call, &[]).await.unwrap().get(0)
+}
+
+async fn refusal(role: &Client, statement: &str) -> Option<String> {
+    let error = role.batch_execute(statement).await.err()?;
+    error.code().map(|state| state.code().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_of_setup_sql_ends_no_session_of_a_superuser_no_replication_and_no_process_of_the_server() {
+    let (server, role) = as_made().await;
+    let spared = Spared::new(&server).await;
+    let before = spared.all(&server).await;
+    assert_eq!(before.len(), 10, "{before:?}");
+    for (name, pid) in &before {
+        for function in GUARDED {
+            assert_eq!(said(&role, function, *pid).await, Some(false), "{function} of {name}");
+            let direct = format!("SELECT pg_catalog.pg_{function}({pid})");
+            let code = refusal(&role, &direct).await;
+            // Of what is no session PostgreSQL warns, and does nothing.
+            assert!(
+                code.as_deref() == Some("42501") || code.is_none(),
+                "{function} of {name}: {code:?}"
+            );
+        }
+    }
+    let own = pid_of(&role).await;
+    for function in GUARDED {
+        assert_eq!(
+            said(&role, function, own).await,
+            Some(false),
+            "{function} of its own session"
+        );
+    }
+    assert_eq!(spared.all(&server).await, before);
+    for session in [
+        &spared.superuser,
+        &spared.replicates,
+        &spared.signals,
+        &spared.replicates_on_rds,
+    ] {
+        session.query_one("SELECT 1", &[]).await.unwrap();
+    }
+
+    // What it was before there were the functions: the right itself reaches replication, and this test would see it.
+    server
+        .admin
+        .batch_execute("GRANT pg_signal_backend TO countersign_executor")
+        .await
+        .unwrap();
+    let (_, sender) = before.iter().find(|(name, _)| name == "pg_receivewal").unwrap();
+    role.batch_execute(&format!("SELECT pg_terminate_backend({sender})"))
+        .await
+        .unwrap();
+    server
+        .wait_until(&format!(
+            "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {sender}"
+        ))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guarded_functions_end_the_session_that_is_named_and_no_other() {
+    let (server, role) = as_made().await;
+    let session = server.connect("app", "web").await;
+    let pid = pid_of(&session).await;
+    let start = format!("(SELECT backend_start FROM pg_stat_activity WHERE pid = {pid})");
+    for function in GUARDED {
+        for arguments in [
+            format!("{pid}, {start} - interval '1 microsecond'"),
+            format!("{pid}, {start} + interval '1 microsecond'"),
+            format!("{pid}, 'infinity'"),
+            format!("{pid}, NULL"),
+            format!("NULL, {start}"),
+            "NULL, NULL".to_owned(),
+            format!("-{pid}, {start}"),
+            format!("0, {start}"),
+            format!("2147483647, {start}"),
+        ] {
+            let call = format!("SELECT countersign.{function}({arguments})");
+            let row = role.query_one(&call, &[]).await.unwrap();
+            assert_eq!(row.get::<_, Option<bool>>(0), Some(false), "{call}");
+        }
+        let wide = format!("SELECT countersign.{function}({pid} + 4294967296, {start})");
+        assert_eq!(refusal(&role, &wide).await.as_deref(), Some("42883"));
+        let direct = format!("SELECT pg_catalog.pg_{function}({pid})");
+        assert_eq!(refusal(&role, &direct).await.as_deref(), Some("42501"));
+    }
+    // Nor by what the caller puts before the server's own names: a view of sessions, a function, an operator.
+    role.batch_execute(
+        "CREATE TEMP VIEW pg_stat_activity AS
+             SELECT a.pid, now() AS backend_start, a.backend_type, a.usesysid FROM pg_catalog.pg_stat_activity a;
+         CREATE TEMP VIEW pg_roles AS SELECT r.oid, false AS rolsuper, false AS rolreplication, '' AS rolname FROM pg_catalog.pg_roles r;
+         CREATE FUNCTION pg_temp.always(timestamptz, timestamptz) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+         CREATE OPERATOR pg_temp.= (FUNCTION = pg_temp.always, LEFTARG = timestamptz, RIGHTARG = timestamptz);
+         SET search_path = pg_temp, pg_catalog"
+    )
+    .await
+    .unwrap();
+    let other = format!("SELECT countersign.terminate_backend({pid}, '2026-11-23')");
+    assert_eq!(
+        role.query_one(&other, &[]).await.unwrap().get::<_, Option<bool>>(0),
+        Some(false)
+    );
+    role.batch_execute("DISCARD TEMP; RESET search_path").await.unwrap();
+    session.query_one("SELECT 1", &[]).await.unwrap();
+
+    let sleeping = tokio::spawn(async move {
+        let code = session.batch_execute("SELECT pg_sleep(600)").await.unwrap_err();
+        (session, code.code().unwrap().code().to_owned())
+    });
+    let sleeps = format!("SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {pid}");
+    server.wait_until(&sleeps).await;
+    assert_eq!(said(&role, "cancel_backend", pid).await, Some(true));
+    let (session, code) = sleeping.await.unwrap();
+    assert_eq!(code, "57014");
+    assert_eq!(said(&role, "terminate_backend", pid).await, Some(true));
+    server
+        .wait_until(&format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {pid}"))
+        .await;
+    assert!(session.query_one("SELECT 1", &[]).await.is_err());
+}
+
+/// The view of sessions stays as a transaction saw it first; the functions look again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_transaction_saw_before_is_not_what_the_functions_go_by() {
+    let (server, role) = as_made().await;
+    let session = server.connect("app", "web").await;
+    let pid = pid_of(&session).await;
+    role.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_stat_activity")
+        .await
+        .unwrap();
+    let started = format!("SELECT backend_start::text FROM pg_stat_activity WHERE pid = {pid}");
+    let started: String = role.query_one(&started, &[]).await.unwrap().get(0);
+    drop(session);
+    server
+        .wait_until(&format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {pid}"))
+        .await;
+    let call = format!("SELECT countersign.terminate_backend({pid}, '{started}')");
+    assert_eq!(
+        role.query_one(&call, &[]).await.unwrap().get::<_, Option<bool>>(0),
+        Some(false)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_of_setup_sql_can_neither_become_nor_change_what_signals_for_it() {
+    let (server, role) = as_made().await;
+    let arguments = "(integer, timestamp with time zone)";
+    for statement in [
+        "SET ROLE countersign_signal".to_owned(),
+        "SET ROLE pg_signal_backend".to_owned(),
+        "SET SESSION AUTHORIZATION countersign_signal".to_owned(),
+        "ALTER ROLE countersign_signal LOGIN".to_owned(),
+        "GRANT countersign_signal TO countersign_executor".to_owned(),
+        "GRANT pg_signal_backend TO countersign_executor".to_owned(),
+        "CREATE OR REPLACE FUNCTION countersign.terminate_backend(pid integer, backend_start timestamp with time zone)
+             RETURNS boolean LANGUAGE sql AS 'SELECT pg_catalog.pg_terminate_backend($1)'"
+            .to_owned(),
+        "CREATE FUNCTION countersign.terminate_backend(pid bigint, backend_start timestamp with time zone)
+             RETURNS boolean LANGUAGE sql AS 'SELECT true'"
+            .to_owned(),
+        format!("ALTER FUNCTION countersign.terminate_backend{arguments} SECURITY INVOKER"),
+        format!("ALTER FUNCTION countersign.terminate_backend{arguments} RESET search_path"),
+        format!("ALTER FUNCTION countersign.terminate_backend{arguments} OWNER TO countersign_executor"),
+        format!("ALTER FUNCTION countersign.terminate_backend{arguments} RENAME TO other"),
+        format!("DROP FUNCTION countersign.terminate_backend{arguments}"),
+    ] {
+        assert_eq!(
+            refusal(&role, &statement).await.as_deref(),
+            Some("42501"),
+            "{statement}"
+        );
+    }
+    // A grant that it may not give is a warning, and none.
+    let _ = role
+        .batch_execute(&format!(
+            "GRANT EXECUTE ON FUNCTION countersign.terminate_backend{arguments} TO PUBLIC"
+        ))
+        .await;
+    let may = format!("SELECT has_function_privilege('app', 'countersign.terminate_backend{arguments}', 'EXECUTE')");
+    assert!(!server.admin.query_one(&may, &[]).await.unwrap().get::<_, bool>(0));
 }
 
 struct Told {
@@ -183,9 +399,19 @@ async fn what_the_doctor_finds_is_mended_by_what_it_says() {
     // Each is found, and nothing beside them; and the doctor's own statements mend them.
     let one_by_one = [
         (
-            "REVOKE pg_signal_backend FROM countersign_executor",
+            "REVOKE EXECUTE ON FUNCTION countersign.terminate_backend(int, timestamptz) FROM countersign_executor",
             "missing_privilege",
-            "pg_signal_backend",
+            "EXECUTE on countersign.terminate_backend(integer, timestamp with time zone)",
+        ),
+        (
+            "GRANT EXECUTE ON FUNCTION countersign.cancel_backend(int, timestamptz) TO PUBLIC",
+            "excess_privilege",
+            "countersign.cancel_backend(integer, timestamp with time zone), owned by countersign_signal (PUBLIC)",
+        ),
+        (
+            "GRANT pg_signal_backend TO countersign_executor",
+            "excess_privilege",
+            "membership in pg_signal_backend",
         ),
         (
             "REVOKE pg_read_all_stats FROM countersign_executor",
@@ -358,20 +584,118 @@ async fn for_the_whole_catalog_the_doctor_asks_for_what_setup_sql_names() {
         told.findings
     );
 
-    // What is told of a replication that a signal would reach.
-    server
-        .admin
-        .batch_execute("CREATE ROLE standby LOGIN REPLICATION")
-        .await
-        .unwrap();
-    assert!(
-        doctor(&scene, &[])
-            .findings
-            .iter()
-            .any(|(code, ..)| code == "reaches_replication")
-    );
-
     for wrong in [["--target", "billing"], ["--runbook", "sweep"]] {
         assert_eq!(doctor(&scene, &wrong).code, Some(2), "{wrong:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_sees_and_mends_what_signals_otherwise_than_setup_sql_makes_it() {
+    let (server, _role) = as_made().await;
+    let scene = Scene::new(&server).await;
+    let arguments = "(integer, timestamp with time zone)";
+    let terminate = format!("FUNCTION countersign.terminate_backend{arguments}");
+    for (harm, says) in [
+        (
+            "CREATE OR REPLACE FUNCTION countersign.terminate_backend(pid integer, backend_start timestamp with time zone)
+                 RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+                 AS 'SELECT pg_catalog.pg_terminate_backend($1)'"
+                .to_owned(),
+            "the body of",
+        ),
+        (format!("ALTER {terminate} SECURITY INVOKER"), "is not made as"),
+        (format!("ALTER {terminate} RESET search_path"), "is not made as"),
+        (format!("ALTER {terminate} SET search_path = public, pg_catalog"), "is not made as"),
+        (format!("ALTER {terminate} OWNER TO postgres"), "is owned by postgres"),
+        (format!("ALTER {terminate} OWNER TO app"), "is owned by app"),
+        (format!("DROP {terminate}"), "is not there"),
+    ] {
+        server.admin.batch_execute(&harm).await.unwrap();
+        let told = doctor(&scene, &SIGNALS);
+        assert_eq!((told.code, told.findings.len()), (Some(1), 1), "{harm}: {:#?}", told.findings);
+        let (code, message, mend) = &told.findings[0];
+        assert_eq!(code, "function_changed", "{harm}");
+        assert!(message.contains(says) && message.contains("terminate_backend"), "{harm}: {message}");
+        server.admin.batch_execute(mend).await.unwrap();
+        let told = doctor(&scene, &SIGNALS);
+        assert_eq!((told.code, told.findings.len()), (Some(0), 0), "{harm}: {:#?}", told.findings);
+    }
+    // Their owner's own faults are both functions' faults.
+    for harm in [
+        "ALTER ROLE countersign_signal LOGIN",
+        "REVOKE pg_signal_backend FROM countersign_signal",
+    ] {
+        server.admin.batch_execute(harm).await.unwrap();
+        let told = doctor(&scene, &SIGNALS);
+        let codes: Vec<_> = told.findings.iter().map(|(code, ..)| code.as_str()).collect();
+        assert_eq!((told.code, codes), (Some(1), vec!["function_changed"; 2]), "{harm}");
+        server.admin.batch_execute(&told.findings[0].2).await.unwrap();
+        assert_eq!(doctor(&scene, &SIGNALS).code, Some(0), "{harm}");
+    }
+}
+
+/// A target that was set up before there were the functions: the doctor's own statements bring it here.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_set_up_is_brought_up_to_date_by_what_the_doctor_says() {
+    let (server, _role) = as_made().await;
+    let scene = Scene::new(&server).await;
+    server
+        .admin
+        .batch_execute(
+            "DROP OWNED BY countersign_signal; DROP ROLE countersign_signal; GRANT pg_signal_backend TO countersign_executor",
+        )
+        .await
+        .unwrap();
+    let told = doctor(&scene, &SIGNALS);
+    let codes: Vec<_> = told.findings.iter().map(|(code, ..)| code.as_str()).collect();
+    assert_eq!(codes, ["excess_privilege", "function_changed", "function_changed"]);
+    for (.., mend) in &told.findings {
+        server.admin.batch_execute(mend).await.unwrap();
+    }
+    let told = doctor(&scene, &SIGNALS);
+    assert_eq!((told.code, told.findings.len()), (Some(0), 0), "{:#?}", told.findings);
+}
+
+/// On a server without a superuser, as a managed one: by a role that may make roles and owns the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn setup_sql_needs_no_superuser() {
+    let (server, _role) = as_made().await;
+    server
+        .admin
+        .batch_execute(
+            "CREATE ROLE owner LOGIN CREATEROLE; GRANT pg_signal_backend, pg_read_all_stats TO owner WITH ADMIN OPTION",
+        )
+        .await
+        .unwrap();
+    for sql in [
+        "CREATE DATABASE shop OWNER owner",
+        "GRANT EXECUTE ON FUNCTION pg_control_system() TO owner",
+    ] {
+        server.admin.batch_execute(sql).await.unwrap();
+    }
+    let owner = server.connect_to("owner", "shop").await;
+    let superuser = server.connect_to("postgres", "shop").await;
+    server
+        .admin
+        .batch_execute("DROP OWNED BY countersign_signal; DROP ROLE countersign_signal")
+        .await
+        .unwrap();
+    owner
+        .batch_execute(&executor::setup_sql("other_executor"))
+        .await
+        .unwrap();
+    let made = "SELECT count(*) FROM pg_proc p WHERE p.pronamespace = 'countersign'::regnamespace
+                  AND p.proowner = 'countersign_signal'::regrole AND has_function_privilege('other_executor', p.oid, 'EXECUTE')
+                  AND NOT has_function_privilege('owner', p.oid, 'EXECUTE')
+                  AND NOT pg_has_role('owner', 'countersign_signal', 'MEMBER')";
+    assert_eq!(owner.query_one(made, &[]).await.unwrap().get::<_, i64>(0), 2);
+    // And the part about signals again, for what was changed.
+    let harm = "ALTER FUNCTION countersign.terminate_backend(integer, timestamp with time zone) SECURITY INVOKER";
+    superuser.batch_execute(harm).await.unwrap();
+    let whole = executor::setup_sql("other_executor");
+    let (_, from) = whole.split_once("-- To end or cancel sessions").unwrap();
+    let (part, _) = from.split_once("-- What only some runbooks need").unwrap();
+    owner.batch_execute(&format!("--{part}")).await.unwrap();
+    let guarded = format!("{made} AND p.prosecdef");
+    assert_eq!(owner.query_one(&guarded, &[]).await.unwrap().get::<_, i64>(0), 2);
 }

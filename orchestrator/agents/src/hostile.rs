@@ -525,7 +525,7 @@ fn the_check_sees_harm() {
     let draft = crate::choose(&diagnosis, &catalog, &evidence).unwrap().draft;
     let planned = Plan::fill(&draft, &catalog, &evidence, context()).unwrap();
     let text = String::from_utf8(planned.bytes().to_vec()).unwrap();
-    let forged = text.replacen("pg_terminate_backend", "pg_terminate_backends", 1);
+    let forged = text.replacen("countersign.terminate_backend", "pg_catalog.pg_terminate_backend", 1);
     assert!(Plan::admit(forged.as_bytes(), &catalog).is_err());
     let mut elsewhere = evidence.clone();
     for piece in elsewhere.iter_mut().filter(|piece| piece.tool == "blocking_tree") {

@@ -67,7 +67,7 @@ async fn an_alert_ends_in_a_recovered_incident_with_a_post_mortem() {
     let text = std::fs::read_to_string(pipeline.post_mortem_file(&id)).unwrap();
     for part in [
         "idle_in_transaction_blocker",
-        "pg_terminate_backend",
+        "countersign.terminate_backend",
         "approved by ana",
         "countersign/orchestrator-1",
         "| E2 |",

@@ -92,6 +92,8 @@ pub struct Call {
     pub function: String,
     /// The first argument, where it is nothing but a column of `relations`.
     pub first_argument: Option<String>,
+    /// The second one, likewise.
+    pub second_argument: Option<String>,
     /// The only argument, where it is a string constant.
     pub constant: Option<String>,
     /// The clause of the nearest SELECT that holds the call: `target_list`, `where_clause`, … Empty outside any SELECT.

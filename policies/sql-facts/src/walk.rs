@@ -317,12 +317,11 @@ impl Walk {
             }
         }
         let select = &place.select;
+        let argument = |nth: usize| select.column(call.get("args")?.get(nth)?);
         self.calls.insert(Call {
             function: name.clone(),
-            first_argument: call
-                .get("args")
-                .and_then(|args| args.get(0))
-                .and_then(|argument| select.column(argument)),
+            first_argument: argument(0),
+            second_argument: argument(1),
             constant: only_constant(call),
             clause: place.clause.to_owned(),
             in_root: place.selects == 1 && place.statements == 1,

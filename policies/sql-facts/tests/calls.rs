@@ -3,14 +3,15 @@
 
 use sql_facts::{Call, Statement};
 
-const ONE_SESSION: &str = "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a \
+const ONE_SESSION: &str = "SELECT countersign.terminate_backend(a.pid, a.backend_start) FROM pg_catalog.pg_stat_activity a \
      WHERE a.pid = 4711 AND a.backend_start = '2026-11-23 10:11:12.123456+00' AND a.state = 'idle'";
 
 #[test]
 fn a_guarded_call_is_seen_with_its_guard() {
     let expected = Call {
-        function: "pg_catalog.pg_terminate_backend".into(),
+        function: "countersign.terminate_backend".into(),
         first_argument: Some("pid".into()),
+        second_argument: Some("backend_start".into()),
         constant: None,
         clause: "target_list".into(),
         in_root: true,
@@ -25,10 +26,11 @@ fn a_guarded_call_is_seen_with_its_guard() {
 #[test]
 fn one_plain_subquery_is_seen_through() {
     let call = only_call(
-        "SELECT pg_catalog.pg_terminate_backend(t.it) FROM (SELECT a.pid AS it FROM pg_catalog.pg_stat_activity a \
+        "SELECT f(t.it, t.since) FROM (SELECT a.pid AS it, a.backend_start AS since FROM pg_catalog.pg_stat_activity a \
          WHERE a.usename = 'app' AND '2026-01-01' >= a.backend_start AND a.query_start < now() LIMIT 500) t LIMIT 900",
     );
     assert_eq!(call.first_argument.as_deref(), Some("pid"));
+    assert_eq!(call.second_argument.as_deref(), Some("backend_start"));
     assert_eq!(call.relations, ["pg_catalog.pg_stat_activity"]);
     assert_eq!(call.pinned_columns, ["usename"]);
     assert_eq!(call.bounded_columns, ["backend_start", "usename"]);

@@ -255,7 +255,7 @@ fn harmless_text_that_looks_forbidden_is_allowed() {
 #[test]
 fn a_signal_whose_guard_was_loosened_is_refused() {
     let policy = Policy::shipped().unwrap();
-    let terminate = "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a";
+    let terminate = "SELECT countersign.terminate_backend(a.pid, a.backend_start) FROM pg_catalog.pg_stat_activity a";
     let pinned = "a.pid = 4242 AND a.backend_start = '2026-11-23 10:11:12.123456+00'";
     for sql in [
         terminate.to_owned(),
@@ -266,25 +266,35 @@ fn a_signal_whose_guard_was_loosened_is_refused() {
             "{terminate} CROSS JOIN pg_catalog.pg_stat_activity b WHERE b.pid = 1 AND b.backend_start = '2026-11-23'"
         ),
         format!("{terminate} WHERE a.pid > 0 AND a.backend_start IS NOT NULL"),
-        "SELECT pg_catalog.pg_terminate_backend(4711)".to_owned(),
-        format!("{} WHERE {pinned}", terminate.replace("a.pid)", "4711)")),
+        "SELECT countersign.terminate_backend(4711, '2026-11-23')".to_owned(),
+        format!("{} WHERE {pinned}", terminate.replace("a.pid,", "4711,")),
         format!(
-            "SELECT 1 FROM pg_catalog.pg_stat_activity a WHERE {pinned} AND pg_catalog.pg_terminate_backend(a.pid)"
+            "{} WHERE {pinned}",
+            terminate.replace("a.backend_start)", "a.xact_start)")
         ),
         format!(
-            "{terminate} WHERE {pinned} UNION SELECT pg_catalog.pg_terminate_backend(b.pid) FROM pg_catalog.pg_stat_activity b"
+            "SELECT 1 FROM pg_catalog.pg_stat_activity a WHERE {pinned} AND countersign.terminate_backend(a.pid, a.backend_start)"
+        ),
+        format!(
+            "{terminate} WHERE {pinned} UNION SELECT countersign.terminate_backend(b.pid, b.backend_start) FROM pg_catalog.pg_stat_activity b"
         ),
     ] {
         let document = edited(&policy, BLOCKER, "/steps/0/action/statement", json!(sql));
         let decision = policy.judge_document(&document, &context());
         assert_eq!(codes(&decision), ["unguarded_signal"], "{sql}");
     }
-    let unqualified = format!(
-        "{} WHERE {pinned}",
-        terminate.replace("pg_catalog.pg_terminate", "pg_terminate")
-    );
-    let document = edited(&policy, BLOCKER, "/steps/0/action/statement", json!(unqualified));
-    assert!(codes(&policy.judge_document(&document, &context())).contains(&"forbidden_function"));
+    for other in [
+        "terminate_backend(a.pid, a.backend_start)",
+        "public.terminate_backend(a.pid, a.backend_start)",
+        "pg_catalog.pg_terminate_backend(a.pid)",
+        "pg_catalog.pg_cancel_backend(a.pid)",
+        "pg_terminate_backend(a.pid)",
+    ] {
+        let sql = format!("SELECT {other} FROM pg_catalog.pg_stat_activity a WHERE {pinned}");
+        let document = edited(&policy, BLOCKER, "/steps/0/action/statement", json!(sql));
+        let decision = policy.judge_document(&document, &context());
+        assert!(codes(&decision).contains(&"forbidden_function"), "{other}");
+    }
     let document = edited(
         &policy,
         BLOCKER,

@@ -17,7 +17,11 @@ async fn a_person_reads_and_signs_on_the_command_line() {
     let pending = world.run(&["pending", "--gate", &gate.url]).await;
     assert!(String::from_utf8(pending.stdout).unwrap().contains(&request));
     let show = world.run(&["show", &request, "--gate", &gate.url]).await;
-    assert!(String::from_utf8(show.stdout).unwrap().contains("pg_terminate_backend"));
+    assert!(
+        String::from_utf8(show.stdout)
+            .unwrap()
+            .contains("countersign.terminate_backend")
+    );
 
     let key = shown(&world.key("ana"));
     // Nobody at a terminal has read it, and nobody said that it is to be signed all the same.
@@ -36,7 +40,7 @@ async fn a_person_reads_and_signs_on_the_command_line() {
         String::from_utf8_lossy(&approved.stderr)
     );
     for part in [
-        "pg_terminate_backend",
+        "countersign.terminate_backend",
         "CHECKED HERE",
         "WHAT YOU SIGN",
         &plan.digest().to_string(),
