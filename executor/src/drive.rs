@@ -31,14 +31,14 @@ pub(crate) struct Job<'a> {
 /// How a step has its effect.
 enum Way<'a> {
     Sql(&'a SqlAction),
-    Remote(Remote<'a>),
+    Remote(Box<Remote<'a>>),
 }
 
 impl<'a> Way<'a> {
     fn of(action: &'a Action, asker: &Asker<'a>) -> Result<Self, Halt> {
         match (action, Remote::of(action, asker)) {
             (Action::Sql(action), _) => Ok(Self::Sql(action)),
-            (_, Some(Ok(remote))) => Ok(Self::Remote(remote)),
+            (_, Some(Ok(remote))) => Ok(Self::Remote(Box::new(remote))),
             (_, Some(Err(cause))) => Err(Halt::stop(cause)),
             (_, None) => Err(Halt::stop(Cause::new(
                 "no_service",

@@ -1,5 +1,9 @@
 //! What a runbook must not lack: each fault that is put into a good one is found, at its place.
-#![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed set-up is a failed test"
+)]
 
 use runbooks::{Finding, Runbook};
 use serde_json::{Value, json};

@@ -26,8 +26,8 @@ use crate::step::Cause;
 /// One call, ready to be made.
 pub(crate) enum Remote<'a> {
     Git(git::Change<'a>),
-    Ci(ci::Dispatch<'a>),
-    Aws(aws::Call<'a>),
+    Ci(Box<ci::Dispatch<'a>>),
+    Aws(Box<aws::Call<'a>>),
 }
 
 /// For whom a call would be made.
@@ -96,7 +96,7 @@ impl<'a> Remote<'a> {
         let config = asker.config;
         match action {
             Action::Sql(_) => None,
-            Action::AwsRds(action) => Some(aws::Call::new(action, asker).map(Self::Aws)),
+            Action::AwsRds(action) => Some(aws::Call::new(action, asker).map(|call| Self::Aws(Box::new(call)))),
             Action::GitChange(action) => Some(
                 config
                     .repository(&action.repository)
@@ -106,7 +106,7 @@ impl<'a> Remote<'a> {
                 config
                     .repository(&action.repository)
                     .and_then(|repository| ci::Dispatch::new(action, repository))
-                    .map(Self::Ci),
+                    .map(|dispatch| Self::Ci(Box::new(dispatch))),
             ),
         }
     }
