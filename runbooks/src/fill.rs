@@ -8,7 +8,7 @@ use sql_facts::Facts;
 use crate::parameter::Derive;
 use crate::plan::{MAX_LIFE_S, PlanContext};
 use crate::remote::render_value;
-use crate::render::render;
+use crate::render::render_again;
 use crate::runbook::Script;
 use crate::{
     BoundParameter, Catalog, DraftValue, Evidence, ParameterSpec, ParameterValue, PlanDraft, PlanError, Runbook, Source,
@@ -241,7 +241,7 @@ pub(crate) fn render_all(
 ) -> Result<BTreeMap<String, Facts>, PlanError> {
     let mut facts = BTreeMap::new();
     script.each_statement(|place, text| {
-        let statement = render(text, values).map_err(|source| PlanError::Render {
+        let statement = render_again(text, values).map_err(|source| PlanError::Render {
             place: place.to_owned(),
             source,
         })?;

@@ -1,9 +1,10 @@
 //! Renders a template's statement. The parse tree of the result equals the template's but for the parameters' leaves.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use sql_facts::Statement;
+use sql_facts::{ParseError, Statement};
 
 use crate::ParameterValue;
 
@@ -40,6 +41,22 @@ pub enum RenderError {
 /// # Errors
 /// When a placeholder is unknown or misplaced, or a value would change more than its own leaf.
 pub(crate) fn render(template: &str, values: &BTreeMap<String, ParameterValue>) -> Result<Statement, RenderError> {
+    render_with(template, values, |marked| Statement::tree_of(marked).map(Arc::new))
+}
+
+/// Does the same, and keeps the template's tree for the next plan of the same runbook.
+pub(crate) fn render_again(
+    template: &str,
+    values: &BTreeMap<String, ParameterValue>,
+) -> Result<Statement, RenderError> {
+    render_with(template, values, kept_tree)
+}
+
+fn render_with(
+    template: &str,
+    values: &BTreeMap<String, ParameterValue>,
+    tree_of: impl Fn(&str) -> Result<Arc<Value>, ParseError>,
+) -> Result<Statement, RenderError> {
     let pieces = split(template)?;
     let mut marked = String::new();
     let mut rendered = String::new();
@@ -61,7 +78,7 @@ pub(crate) fn render(template: &str, values: &BTreeMap<String, ParameterValue>) 
             }
         }
     }
-    let template_tree = Statement::tree_of(&marked).map_err(RenderError::Template)?;
+    let template_tree = tree_of(&marked).map_err(RenderError::Template)?;
     let statement = Statement::parse(&rendered).map_err(RenderError::Rendered)?;
     check_equal(&template_tree, statement.tree(), &mut leaves).map_err(|way| RenderError::TreeChanged(way.0))?;
     if let Some(lost) = leaves.iter().find(|leaf| leaf.seen != 1) {
@@ -70,6 +87,25 @@ pub(crate) fn render(template: &str, values: &BTreeMap<String, ParameterValue>) 
     // What is hashed, shown and sent is the parser's own writing. That it parses to the same tree is a part of parsing.
     Ok(statement)
 }
+
+/// Trees of templates with their sentinels. These depend on the catalog and on the kinds of values, never on a value, so there
+/// are few; a process that plans nothing keeps none.
+fn kept_tree(marked: &str) -> Result<Arc<Value>, ParseError> {
+    static KEPT: Mutex<BTreeMap<String, Arc<Value>>> = Mutex::new(BTreeMap::new());
+    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(tree) = kept().get(marked) {
+        return Ok(tree.clone());
+    }
+    let tree = Arc::new(Statement::tree_of(marked)?);
+    let mut kept = kept();
+    if kept.len() < MAX_KEPT {
+        kept.insert(marked.to_owned(), tree.clone());
+    }
+    Ok(tree)
+}
+
+/// Twice what the shipped catalog has.
+const MAX_KEPT: usize = 512;
 
 /// The parameters that a template names.
 pub(crate) fn placeholders(template: &str) -> Result<Vec<String>, RenderError> {
@@ -182,10 +218,15 @@ fn quote(text: &str, mark: char) -> String {
 /// With the way to where they differ otherwise.
 fn check_equal(template: &Value, rendered: &Value, leaves: &mut [Leaf]) -> Result<(), Way> {
     match (template, rendered) {
-        (Value::Object(a), Value::Object(b)) if a.len() == b.len() => a.iter().try_for_each(|(key, inner)| {
-            let other = b.get(key).ok_or_else(Way::default)?;
-            check_equal(inner, other, leaves).map_err(|way| way.below(key))
-        }),
+        // The parser writes the fields of a node in one order.
+        (Value::Object(a), Value::Object(b)) if a.len() == b.len() => {
+            a.iter().zip(b).try_for_each(|((key, inner), (other_key, other))| {
+                if key != other_key {
+                    return Err(Way::default());
+                }
+                check_equal(inner, other, leaves).map_err(|way| way.below(key))
+            })
+        }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
             let mut pairs = a.iter().zip(b).enumerate();
             pairs.try_for_each(|(index, (inner, other))| {
