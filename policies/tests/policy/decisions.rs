@@ -68,6 +68,20 @@ fn the_same_plan_at_the_same_moment_gets_the_same_decision() {
     );
 }
 
+/// A plan's own facts are what the parser says of its text: the rules are asked the same, byte for byte.
+#[test]
+fn what_a_plan_knows_of_its_statements_is_what_they_say() {
+    let policy = Policy::shipped().unwrap();
+    for runbook in crate::support::FIXTURES {
+        let plan = plan(&policy, runbook);
+        assert_eq!(
+            policy.judge(&plan, &context()),
+            policy.judge_document(plan.document(), &context()),
+            "{runbook}"
+        );
+    }
+}
+
 #[test]
 fn what_the_caller_knows_counts_and_not_what_the_plan_says() {
     let policy = Policy::shipped().unwrap();
