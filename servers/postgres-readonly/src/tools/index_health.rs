@@ -141,6 +141,7 @@ struct Counting {
     counted_s: Option<i64>,
     standbys: i64,
     indexes: i64,
+    unread_btrees: i64,
 }
 
 #[derive(Deserialize)]
@@ -214,7 +215,8 @@ impl Tool for IndexHealth {
             })),
             advice,
         };
-        let hidden = hidden(&around, body.advice.as_ref());
+        let unread = counting.as_ref().map_or(0, |counting| counting.unread_btrees);
+        let hidden = hidden(unread, &main.role.role, &around, body.advice.as_ref());
         let answer = readings.iter().fold(main.answer(body), Answer::costing);
         Ok(answer.costing_ms(plans_ms).hiding(hidden))
     }
@@ -363,12 +365,13 @@ fn notes(counting: Option<&Counting>, around: &Surroundings) -> Vec<String> {
     notes
 }
 
-fn hidden(around: &Surroundings, advice: Option<&Advice>) -> Vec<String> {
-    let Some(advice) = advice else { return Vec::new() };
-    let mut hidden: Vec<String> = [around.statements().err(), around.hypopg().err()]
-        .into_iter()
-        .flatten()
-        .collect();
+fn hidden(unread_btrees: i64, role: &str, around: &Surroundings, advice: Option<&Advice>) -> Vec<String> {
+    let bloat = (unread_btrees > 0).then(|| {
+        format!("bloat of {unread_btrees} large index(es): pg_stats shows only what the role may SELECT; GRANT pg_read_all_data TO {role} shows it")
+    });
+    let mut hidden: Vec<String> = bloat.into_iter().collect();
+    let Some(advice) = advice else { return hidden };
+    hidden.extend([around.statements().err(), around.hypopg().err()].into_iter().flatten());
     if !around.sees_all_statements {
         hidden.push(
             "statements of other roles: this role lacks pg_read_all_stats (GRANT pg_monitor TO this role)".to_owned(),

@@ -13,6 +13,31 @@ fn names(section: &Value) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bloated_index_is_told_to_whom_may_read_it_and_as_hidden_to_others() {
+    let (cluster, admin) = with_reader().await;
+    admin
+        .batch_execute(
+            "CREATE TABLE public.shrunk (id int PRIMARY KEY) WITH (autovacuum_enabled = off);
+             INSERT INTO public.shrunk SELECT generate_series(1, 500000);
+             DELETE FROM public.shrunk WHERE id % 20 <> 0",
+        )
+        .await
+        .unwrap();
+    admin.batch_execute("VACUUM ANALYZE public.shrunk").await.unwrap();
+    let mut reader = Mcp::start(&cluster.dsn(READER), &[]).await;
+    let answer = reader.ok("index_health", json!({"advise": false})).await;
+    assert_eq!(names(&answer["bloated"]), ["shrunk_pkey"], "{answer:#}");
+    assert_eq!(answer.get("hidden"), None, "{answer:#}");
+
+    admin.batch_execute("CREATE ROLE blind LOGIN").await.unwrap();
+    let mut blind = Mcp::start(&cluster.dsn("blind"), &[]).await;
+    let answer = blind.ok("index_health", json!({"advise": false})).await;
+    assert_eq!(answer["bloated"]["total"], 0, "{answer:#}");
+    let hidden = answer["hidden"][0].as_str().unwrap();
+    assert!(hidden.starts_with("bloat of 1 large index"), "{answer:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn indexes_in_the_way_are_named_by_kind_and_those_that_matter_are_not() {
     let (cluster, admin) = with_reader().await;
     admin
