@@ -151,7 +151,7 @@ impl Read {
     pub fn call(&self) -> Call<'_> {
         Call {
             begin: "",
-            prologue: "",
+            prologue: &[],
             setup: &self.setup,
             epilogue: &self.epilogue,
             reset: "",

@@ -22,8 +22,9 @@ pub struct Limits(BTreeMap<String, String>);
 pub struct Opening {
     pub begin: String,
     /// For our own statements.
-    pub prologue: String,
+    pub prologue: Vec<String>,
     pub reset: &'static str,
+    /// Set in one SELECT where they are many; else one SET for each, which costs the server a third of it.
     settings: Vec<(&'static str, String)>,
     /// What bounds foreign statements only: what we wrote ourselves needs no cap, and its answer to "what is set here"
     /// should not be our own setting.
@@ -35,7 +36,7 @@ impl Opening {
     pub fn direct(options: &Options, limits: &Limits) -> Self {
         Self {
             begin: "BEGIN READ ONLY".to_owned(),
-            prologue: String::new(),
+            prologue: Vec::new(),
             reset: "DISCARD ALL",
             settings: Vec::new(),
             caps: limits.caps(options),
@@ -63,7 +64,7 @@ impl Opening {
         ];
         Self {
             begin: "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY NOT DEFERRABLE".to_owned(),
-            prologue: String::new(),
+            prologue: Vec::new(),
             reset: "",
             settings,
             caps: limits.caps(options),
@@ -79,28 +80,29 @@ impl Opening {
     }
 
     /// Returns the prologue for a foreign statement, which is to find names in `path`.
-    pub fn in_path(&self, path: &str) -> String {
-        setting(path, self.settings.iter().chain(&self.caps))
+    pub fn in_path(&self, path: &str) -> Vec<String> {
+        self.setting(path, &self.caps)
     }
 
     fn composed(mut self) -> Self {
-        self.prologue = setting(OWN_PATH, self.settings.iter());
+        self.prologue = self.setting(OWN_PATH, &[]);
         self
     }
-}
 
-/// Writes one statement: the flight has room for no more.
-fn setting<'a>(path: &str, settings: impl Iterator<Item = &'a (&'static str, String)>) -> String {
-    let mut settings = settings.peekable();
-    if settings.peek().is_none() {
-        // A third of what the server needs for a SELECT.
-        return format!("SET LOCAL search_path = {path}");
+    fn setting(&self, path: &str, caps: &[(&'static str, String)]) -> Vec<String> {
+        if self.settings.is_empty() {
+            let path = format!("SET LOCAL search_path = {path}");
+            let caps = caps
+                .iter()
+                .map(|(name, value)| format!("SET LOCAL {name} = {}", quoted(value)));
+            return std::iter::once(path).chain(caps).collect();
+        }
+        let mut text = format!("SELECT pg_catalog.set_config('search_path', {}, true)", quoted(path));
+        for (name, value) in self.settings.iter().chain(caps) {
+            text += &format!(", pg_catalog.set_config('{name}', {}, true)", quoted(value));
+        }
+        vec![text]
     }
-    let mut text = format!("SELECT pg_catalog.set_config('search_path', {}, true)", quoted(path));
-    for (name, value) in settings {
-        text += &format!(", pg_catalog.set_config('{name}', {}, true)", quoted(value));
-    }
-    text
 }
 
 impl Limits {
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn a_path_cannot_leave_its_quotes() {
         let opening = Opening::pooled(&Options::default(), &Limits::default());
-        let text = opening.in_path("a', true), pg_catalog.pg_sleep(1); --\\");
+        let text = opening.in_path("a', true), pg_catalog.pg_sleep(1); --\\").concat();
         assert!(
             text.contains(r"E'a'', true), pg_catalog.pg_sleep(1); --\\', true)"),
             "{text}"

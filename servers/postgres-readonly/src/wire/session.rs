@@ -20,6 +20,7 @@ use super::{
 /// How much longer than the server the client waits before it gives the connection up.
 const GRACE: Duration = Duration::from_secs(2);
 const IDLE: u8 = b'I';
+const LOCAL: &str = "SET LOCAL ";
 const NO_ACTIVE_TRANSACTION: &str = "25P01";
 const NO_TRANSACTION: WireError = WireError::Protocol("no transaction was open for the statement");
 const NOT_RESET: WireError = WireError::Protocol("the session could not be reset");
@@ -34,7 +35,7 @@ pub struct Session {
     /// How many statements the reset has that was sent and not yet answered.
     pending: Option<usize>,
     /// What is set after the reset, so that the next call may leave it out.
-    lasting: Option<String>,
+    lasting: Vec<String>,
     pub key: CancelKey,
     pub server_version: String,
 }
@@ -44,8 +45,8 @@ pub struct Session {
 struct Around<'a> {
     /// The prologue holds from the call before.
     is_set: bool,
-    /// The prologue as it is said after the reset, for the call that comes next.
-    lasting: Option<&'a str>,
+    /// The prologue as it is said after the reset, for the call that comes next; may be empty.
+    lasting: &'a [String],
 }
 
 /// One read: in one flight there, and in one back.
@@ -53,9 +54,9 @@ struct Around<'a> {
 pub struct Call<'a> {
     /// Opens the transaction: `BEGIN … READ ONLY`.
     pub begin: &'a str,
-    /// One statement that sets what holds for this transaction. A `SET LOCAL` is repeated after the reset without `LOCAL`: as
-    /// a rule the next call wants the same, and finds it done.
-    pub prologue: &'a str,
+    /// Statements that set what holds for this transaction. Where all are `SET LOCAL` they are repeated after the reset
+    /// without `LOCAL`: as a rule the next call wants the same, and finds it done.
+    pub prologue: &'a [String],
     /// Further statements of ours before the one that is read; may be empty.
     pub setup: &'a str,
     /// Run after the transaction has been rolled back, to undo what the setup left in the server process itself; may be
@@ -102,7 +103,7 @@ impl Session {
             endpoint: endpoint.clone(),
             out: BytesMut::new(),
             pending: None,
-            lasting: None,
+            lasting: Vec::new(),
             key: greeting.key,
             server_version: greeting.server_version,
         })
@@ -122,9 +123,12 @@ impl Session {
         let mut out = std::mem::take(&mut self.out);
         out.clear();
         let lasting = call.lasting();
+        if !covers(call.prologue, &self.lasting) {
+            self.forget(deadline, call).await?;
+        }
         let around = Around {
-            is_set: lasting.is_some() && lasting == self.lasting,
-            lasting: lasting.as_deref(),
+            is_set: !lasting.is_empty() && lasting == self.lasting,
+            lasting: &lasting,
         };
         encode(call, around, &mut out)?;
         timeout_at(deadline, self.frames.send(&out))
@@ -192,13 +196,14 @@ impl Session {
         flight: &mut Flight,
     ) -> Result<bool, WireError> {
         let [mut begun, mut prologue, mut ended] = [(); 3].map(|()| Flight::default());
+        // A prologue that is set already is not sent.
+        let settings = if around.is_set { 0 } else { call.prologue.len() };
         let mut done = 0;
         let status = loop {
-            // A prologue that is set already is not sent.
-            let (part, max_rows, max_bytes) = match (done, around.is_set) {
-                (0, _) => (&mut begun, 0, 0),
-                (1, false) => (&mut prologue, 0, 0),
-                (1, true) | (2, false) => (&mut *flight, call.max_rows, call.max_bytes),
+            let (part, max_rows, max_bytes) = match done {
+                0 => (&mut begun, 0, 0),
+                n if n <= settings => (&mut prologue, 0, 0),
+                n if n == settings + 1 => (&mut *flight, call.max_rows, call.max_bytes),
                 _ => (&mut ended, 0, 0),
             };
             match self.step(part, max_rows, max_bytes).await? {
@@ -215,8 +220,8 @@ impl Session {
         }
         let failed = flight.error.is_some() || prologue.error.is_some() || ended.error.is_some();
         flight.keep_failure_of(prologue);
-        let parts = if around.is_set { 3 } else { 4 };
-        Ok(status == IDLE && !failed && done == parts)
+        // Beside them the transaction's begin and end, and what is read.
+        Ok(status == IDLE && !failed && done == settings + 3)
     }
 
     /// Waits for what the server says to the reset of the call before.
@@ -243,6 +248,19 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Resets the session by itself: something is set in it that the next call would not set.
+    async fn forget(&mut self, deadline: Instant, call: Call<'_>) -> Result<(), WireError> {
+        self.lasting.clear();
+        let mut out = BytesMut::new();
+        whole(call.reset, &mut out)?;
+        frontend::sync(&mut out);
+        self.pending = Some(1);
+        timeout_at(deadline, self.frames.send(&out))
+            .await
+            .map_err(|_| WireError::Silent)??;
+        self.settle().await
     }
 
     async fn answers_in_parts(&mut self, call: Call<'_>, flight: &mut Flight) -> Result<bool, WireError> {
@@ -276,7 +294,7 @@ impl Session {
     async fn clean_up(&mut self, deadline: Instant, call: Call<'_>) -> Result<(), WireError> {
         let mut out = BytesMut::new();
         encode_end(call, &mut out)?;
-        self.lasting = None;
+        self.lasting.clear();
         let work = async {
             if let Some(parts) = self.pending {
                 // It failed with the rest of its flight, or the cancel request hit it.
@@ -354,15 +372,19 @@ enum Step {
 impl Around<'_> {
     /// Returns how many statements the reset has, if there is one.
     fn pending(self, call: Call<'_>) -> Option<usize> {
-        (!call.reset.is_empty()).then_some(if self.lasting.is_some() { 2 } else { 1 })
+        (!call.reset.is_empty()).then_some(1 + self.lasting.len())
     }
 }
 
 impl Call<'_> {
     /// Returns what makes the prologue outlast its transaction, in a session that is nobody else's.
-    fn lasting(&self) -> Option<String> {
-        let local = self.prologue.strip_prefix("SET LOCAL ")?;
-        (self.is_plain() && !self.reset.is_empty()).then(|| format!("SET {local}"))
+    fn lasting(&self) -> Vec<String> {
+        if !self.is_plain() || self.reset.is_empty() {
+            return Vec::new();
+        }
+        let lasting = |statement: &String| Some(format!("SET {}", statement.strip_prefix(LOCAL)?));
+        let all: Option<Vec<String>> = self.prologue.iter().map(lasting).collect();
+        all.unwrap_or_default()
     }
 
     /// Nothing but the statement: all of it fits between two Syncs.
@@ -395,20 +417,28 @@ impl Flight {
     }
 }
 
+/// Whether a prologue sets everything anew that is set.
+fn covers(prologue: &[String], lasting: &[String]) -> bool {
+    let name = |statement: &str, verb: &str| Some(statement.strip_prefix(verb)?.split(' ').next()?.to_owned());
+    lasting.iter().all(|set| {
+        prologue
+            .iter()
+            .any(|statement| name(statement, LOCAL) == name(set, "SET "))
+    })
+}
+
 fn encode(call: Call<'_>, around: Around<'_>, out: &mut BytesMut) -> std::io::Result<()> {
     if call.is_plain() {
         whole(call.begin, out)?;
         if !around.is_set {
-            whole(call.prologue, out)?;
+            call.prologue.iter().try_for_each(|statement| whole(statement, out))?;
         }
         encode_statement(call, out)?;
         whole("ROLLBACK", out)?;
         frontend::sync(out);
         if !call.reset.is_empty() {
             whole(call.reset, out)?;
-            if let Some(lasting) = around.lasting {
-                whole(lasting, out)?;
-            }
+            around.lasting.iter().try_for_each(|statement| whole(statement, out))?;
             frontend::sync(out);
         }
         return Ok(());
@@ -416,7 +446,7 @@ fn encode(call: Call<'_>, around: Around<'_>, out: &mut BytesMut) -> std::io::Re
     let Call {
         begin, prologue, setup, ..
     } = call;
-    frontend::query(&format!("{begin}; {prologue}; {setup}"), out)?;
+    frontend::query(&format!("{begin}; {}; {setup}", prologue.join("; ")), out)?;
     encode_statement(call, out)?;
     frontend::sync(out);
     encode_end(call, out)
@@ -459,4 +489,21 @@ fn ending(call: Call<'_>) -> impl Iterator<Item = &str> {
     ["ROLLBACK", call.epilogue, call.reset]
         .into_iter()
         .filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_outlasts_a_call_is_set_anew_or_reset_before_the_next() {
+        let statements = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let lasting = statements(&["SET search_path = a", "SET work_mem = '16384'"]);
+        let same_names = statements(&["SET LOCAL search_path = b", "SET LOCAL work_mem = '1'"]);
+        assert!(covers(&same_names, &lasting));
+        assert!(covers(&statements(&["SET LOCAL search_path = b"]), &[]));
+        assert!(!covers(&statements(&["SET LOCAL search_path = b"]), &lasting));
+        let in_one = statements(&["SELECT pg_catalog.set_config('search_path', 'b', true)"]);
+        assert!(!covers(&in_one, &lasting));
+    }
 }
