@@ -48,13 +48,7 @@ async fn an_alarm_of_cloudwatch_becomes_a_plan_with_awss_witness() {
     // SNS delivers at least once.
     assert_eq!(deliver(&suite, &delivery).await, Some(202));
 
-    let list = output(&suite, &["incidents", "list", "--json"]);
-    assert_eq!(list.as_array().unwrap().len(), 1, "{list:#}");
-    let incident = output(
-        &suite,
-        &["incidents", "show", list[0]["id"].as_str().unwrap(), "--json"],
-    );
-    let incident = &incident["incident"];
+    let incident = suite.the_incident();
     assert_eq!(
         incident["alerts"][0]["alert"]["episode"]["source"], "cloudwatch",
         "{incident:#}"
@@ -164,10 +158,4 @@ async fn deliver(suite: &Suite, envelope: &Value) -> Option<u16> {
         .header("content-type", "text/plain; charset=UTF-8")
         .body(envelope.to_string());
     Some(request.send().await.ok()?.status().as_u16())
-}
-
-fn output(suite: &Suite, arguments: &[&str]) -> Value {
-    let out = suite.orchestrator(arguments);
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    serde_json::from_slice(&out.stdout).unwrap()
 }

@@ -16,6 +16,10 @@ mod crash;
 mod demo;
 mod fault;
 mod keys;
+mod model;
+#[path = "../../orchestrator/model/tests/support/mod.rs"]
+#[expect(dead_code, reason = "shared with the model's own tests, which use more of it")]
+mod model_stand_in;
 mod page;
 mod recorded;
 #[path = "../aws/sns.rs"]

@@ -23,12 +23,12 @@ fn cli(suite: &Suite, args: &[&str]) -> String {
     said
 }
 
-fn pages(suite: &Suite) -> String {
+pub fn pages(suite: &Suite) -> String {
     suite.gate_url().replace("127.0.0.1", "localhost")
 }
 
 /// Alice makes a passkey, the administrator lists it; gate and executor read the same file here.
-async fn enrol(suite: &Suite, browser: &Browser) {
+pub async fn enrol(suite: &Suite, browser: &Browser) {
     let admin = suite.admin.file.to_str().unwrap();
     let invited = cli(suite, &["approvers", "invite", "alice", "--key", admin]);
     let address = invited.lines().find(|line| line.contains("/register/")).unwrap();
@@ -50,7 +50,7 @@ async fn enrol(suite: &Suite, browser: &Browser) {
     cli(suite, &["approvers", "apply", "signed.json"]);
 }
 
-async fn fire(suite: &mut Suite, number: usize) {
+pub async fn fire(suite: &mut Suite, number: usize) {
     let mut alert = alert("PostgresIdleInTransaction", "firing");
     alert["alerts"][0]["startsAt"] = Value::from(format!("2026-11-23T10:{number:02}:00Z"));
     alert["alerts"][0]["fingerprint"] = Value::from(format!("{number:016x}"));
@@ -59,7 +59,7 @@ async fn fire(suite: &mut Suite, number: usize) {
 }
 
 /// The request that waits, once there is one.
-async fn waiting(suite: &mut Suite) -> String {
+pub async fn waiting(suite: &mut Suite) -> String {
     let asked = async |suite: &mut Suite| {
         let list = suite.get("/v1/requests?status=pending").await?;
         Some(list.as_array()?.first()?["id"].as_str()?.to_owned())

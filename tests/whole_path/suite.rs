@@ -304,6 +304,18 @@ impl Suite {
             .unwrap()
     }
 
+    /// The one incident that there is, as `incidents show` tells it.
+    pub fn the_incident(&self) -> Value {
+        let told = |arguments: &[&str]| -> Value {
+            let out = self.orchestrator(arguments);
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            serde_json::from_slice(&out.stdout).unwrap()
+        };
+        let list = told(&["incidents", "list", "--json"]);
+        assert_eq!(list.as_array().unwrap().len(), 1, "{list:#}");
+        told(&["incidents", "show", list[0]["id"].as_str().unwrap(), "--json"])["incident"].take()
+    }
+
     pub fn orchestrator(&self, arguments: &[&str]) -> Output {
         let config = self.path("orchestrator.toml");
         Command::new(binary("orchestrator"))

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::{
-    Answer, Budget, Failover, Limits, Message, Model, ModelError, Price, Provider, Remote, RemoteConfig, Request,
+    Answer, Budget, Failover, Key, Limits, Message, Model, ModelError, Price, Provider, Remote, RemoteConfig, Request,
     Retry, Tool, ToolCall, ToolResult,
 };
 use serde_json::{Value, json};
 
-use support::{KEY, StandIn, key};
+use support::{KEY, StandIn};
 
 const VENDORS: [(Provider, &str); 3] = [
     (Provider::Anthropic, "anthropic/v1"),
@@ -22,6 +22,12 @@ const VENDORS: [(Provider, &str); 3] = [
 ];
 const IDLE: Duration = Duration::from_millis(400);
 const MAX_BYTES: usize = 256 * 1024;
+
+fn key() -> Key {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), KEY).unwrap();
+    Key::from_file(file.path()).unwrap()
+}
 
 fn remote(provider: Provider, path: &str, scenario: &str) -> Remote {
     let mut config = RemoteConfig::new("the-model", provider, "anthropic.claude-m-v1:0");

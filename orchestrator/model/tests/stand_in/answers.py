@@ -13,7 +13,7 @@ CALLS = [("call-a", "db__overview", '{"x": 1}'), ("call-b", "db__sessions", "{}"
 HALF = 4
 
 
-def anthropic(scenario):
+def anthropic(scenario, words=WORDS):
     start = of_anthropic({"type": "message_start", "message": {
         "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None,
         "stop_sequence": None, "usage": {"input_tokens": 11, "output_tokens": 1}}})
@@ -29,7 +29,7 @@ def anthropic(scenario):
     opened = [start, ping, of_anthropic({"type": "content_block_start", "index": 0,
                                          "content_block": {"type": "text", "text": ""}})]
     closed = [of_anthropic({"type": "content_block_stop", "index": 0})]
-    said = [text(word) for word in WORDS]
+    said = [text(word) for word in words]
     if scenario == "tools":
         pieces = [start]
         for index, (name_id, name, arguments) in enumerate(CALLS):

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import answers
 import forms
+import scripted
 
 KEY = "sk-stand-in-1"
 SEEN = {}
@@ -44,6 +45,8 @@ class Handler(BaseHTTPRequestHandler):
         if scenario in answers.DOOR:
             status, headers, said = answers.DOOR[scenario]
             return self.door(status, headers, said(self.key()))
+        if scenario == "scripted":
+            return self.stream(answers.anthropic("plain", [scripted.reply(body)]))
         self.stream(answers.VENDORS[vendor](scenario), vendor=vendor)
 
     def key(self):

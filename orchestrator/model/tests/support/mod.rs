@@ -5,15 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use model::Key;
-
 pub const KEY: &str = "sk-stand-in-1";
-
-pub fn key() -> Key {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), KEY).unwrap();
-    Key::from_file(file.path()).unwrap()
-}
 
 /// It ends with the test process, whose pipe it reads.
 pub struct StandIn {
@@ -54,7 +46,10 @@ fn script() -> Command {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stand_in")
+    // The tests of the whole path start them as well.
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut folders = above.map(|folder| folder.join("orchestrator/model/tests/stand_in"));
+    folders.find(|folder| folder.is_dir()).unwrap()
 }
 
 /// The interpreter of a folder of Python packages, made on first use.
