@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::aws_standins::StandIn;
 use crate::fault::IdleBlocker;
 use crate::sns::{Signer, TOPIC};
-use crate::suite::{Suite, binary};
+use crate::suite::{Role, Suite, binary};
 
 const LOG_GROUP: &str = "/aws/rds/instance/orders-1/postgresql";
 
@@ -110,7 +110,7 @@ fn configure(suite: &Suite, signer: &Signer, insights: &StandIn, logs: &StandIn)
                     "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9"},
         })
     };
-    suite.edit_orchestrator(|config| {
+    suite.edit(Role::Orchestrator, |config| {
         config["orchestrator"]["observe_within_s"] = json!(60);
         config["alerts"] = json!({"cloudwatch": {"topics": [TOPIC], "certificate_file": signer.certificate}});
         let target = &mut config["targets"][0];

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::fault::IdleBlocker;
 use crate::model_stand_in::{KEY, StandIn};
 use crate::page::{enrol, fire, pages, waiting};
-use crate::suite::Suite;
+use crate::suite::{Role, Suite};
 use crate::webdriver::Driver;
 
 /// As `scripted.py` says it.
@@ -20,7 +20,7 @@ async fn the_debate_changes_the_plan_once_and_what_it_left_open_is_on_the_page()
     let key = suite.path("model.key");
     fs::write(&key, KEY).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-    suite.edit_orchestrator(|config| {
+    suite.edit(Role::Orchestrator, |config| {
         config["models"] = json!([{
             "name": "scripted", "provider": "anthropic", "model": "m", "key_file": key,
             "base_url": format!("http://127.0.0.1:{}/scripted/anthropic/v1", StandIn::port()),

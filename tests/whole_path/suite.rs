@@ -383,12 +383,13 @@ impl Suite {
         }
     }
 
-    /// Changes the orchestrator's configuration before it is started.
-    pub fn edit_orchestrator(&self, edit: impl FnOnce(&mut Value)) {
-        let text = fs::read_to_string(self.path("orchestrator.toml")).unwrap();
+    /// Changes a process's configuration before it is started.
+    pub fn edit(&self, role: Role, edit: impl FnOnce(&mut Value)) {
+        let file = format!("{}.toml", role.word());
+        let text = fs::read_to_string(self.path(&file)).unwrap();
         let mut config = toml::from_str(&text).unwrap();
         edit(&mut config);
-        self.write_toml("orchestrator.toml", &config);
+        self.write_toml(&file, &config);
     }
 
     fn write_toml(&self, name: &str, value: &Value) {
