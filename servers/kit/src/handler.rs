@@ -203,13 +203,17 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         let elapsed = started.elapsed();
         let code = outcome.as_ref().map_or_else(|error| error.code, |_| "ok");
         self.inner.metrics.record(&entry.definition.name, code, elapsed);
-        tracing::info!(
-            tool = %entry.definition.name,
-            outcome = code,
-            elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-            trace_id = call.trace_id(),
-            "call answered"
-        );
+        let tool = entry.definition.name.clone();
+        // The caller does not wait for the log.
+        tokio::spawn(async move {
+            tracing::info!(
+                %tool,
+                outcome = code,
+                elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+                trace_id = call.trace_id(),
+                "call answered"
+            );
+        });
         Ok(outcome::to_result(outcome, self.structured, self.meta()).into())
     }
 
