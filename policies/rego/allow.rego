@@ -30,15 +30,9 @@ steps_proven if {
 }
 
 checks_proven if {
-	is_array(input.prechecks)
-	count(input.prechecks) > 0
-	every check in input.prechecks {
-		check_proven(check)
-	}
-	is_array(input.stop_if)
-	every check in input.stop_if {
-		check_proven(check)
-	}
+	input.prechecks != []
+	all_checks_proven(input.prechecks)
+	all_checks_proven(input.stop_if)
 }
 
 # What the people who approve and the executor must keep to. An environment that is not known to be a lesser one counts

@@ -80,6 +80,8 @@ reading_functions := {
 	"upper",
 }
 
+signalling_names := reading_names | signal_functions
+
 reading_names := reading_functions | {concat(".", ["pg_catalog", name]) | some name in reading_functions}
 
 # Types whose input and casts run no code of a user; with or without `pg_catalog.` before them.

@@ -53,7 +53,7 @@ test_a_form_with_anything_else_in_it_is_refused_by_name if {
 
 test_a_form_with_an_odd_list_is_refused if {
 	every plan in maintained {
-		every odd in [null, {}, "public.orders", [7]] {
+		every odd in [null, {}, "public.orders", [7], [[]]] {
 			refused(statement_of(plan, {"relations_written": odd}))
 			refused(statement_of(plan, {"options": odd}))
 		}

@@ -94,10 +94,7 @@ radius_proven(radius) if {
 verification_proven if {
 	verification_times_proven
 	reading_proven(input.verification.sql)
-	is_array(input.verification.collateral)
-	every check in input.verification.collateral {
-		check_proven(check)
-	}
+	all_checks_proven(input.verification.collateral)
 }
 
 verification_times_proven if {

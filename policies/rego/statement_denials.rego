@@ -158,7 +158,7 @@ kinds := {
 }
 
 functions_of := {
-	"step": (reading_names | signal_functions) | slot_functions,
+	"step": signalling_names | slot_functions,
 	"rollback": set(),
 	"check": reading_names,
 }
@@ -174,7 +174,7 @@ actions contains [step, action] if {
 statements contains {"use": "step", "step": step.id, "sql": step.action.sql} if {
 	some step in input.steps
 	not step.action.kind in remote_kinds
-	not effect_proven(step)
+	not [step.id, step] in steps_with_effect
 }
 
 statements contains {"use": "rollback", "step": step.id, "sql": action.sql} if {
@@ -191,9 +191,10 @@ statements contains {"use": "check", "step": step.id, "sql": check.sql} if {
 }
 
 statements contains {"use": "check", "step": check.id, "sql": check.sql} if {
+	proven := readings
 	some list in [input.prechecks, input.stop_if, input.blast_radius, input.verification.collateral]
 	some check in list
-	not reading_proven(check.sql)
+	not [check.sql.text, check.sql] in proven
 }
 
 statements contains {"use": "check", "step": "verification", "sql": input.verification.sql} if {

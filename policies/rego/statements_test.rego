@@ -71,6 +71,16 @@ test_what_is_odd_without_a_name_for_it_is_refused_too if {
 		{"conditions": null},
 		{"conditions": {}},
 		{"output": null},
+		{"output": []},
+		{"text": []},
+		{"from": [7]},
+		{"from": [[]]},
+		{"conditions": [null]},
+		{"conditions": [{}]},
+		{"relations_read": [7]},
+		{"relations_read": ["pg_catalog"]},
+		{"relations_read": ["pg_catalog/pg_roles"]},
+		{"relations_read": ["pg_catalog.pg_roles", []]},
 	] {
 		refused(statement_of(blocker, change))
 		refused(check_of(change))
@@ -98,6 +108,20 @@ test_a_statement_with_one_fault_is_refused_for_that_alone if {
 	codes(check_of(object.union(types, {"functions": ["pg_catalog.pg_reload_conf"]}))) == {"forbidden_function"}
 	elsewhere := object.union(data.fixtures["vacuum-analyze"], {"plan": {"evidence": []}})
 	codes(elsewhere) == {"outside_scope"}
+}
+
+test_a_check_of_odd_shape_is_refused if {
+	every change in [
+		{"id": null},
+		{"id": []},
+		{"id": " "},
+		{"expect": {"kind": "at_best"}},
+		{"expect": {"value": null}},
+		{"expect": {"value": []}},
+		{"sql": {"text": null}},
+	] {
+		refused(object.union(blocker, {"prechecks": [object.union(blocker.prechecks[0], change)]}))
+	}
 }
 
 test_functions_and_types_that_only_compute_are_allowed_with_and_without_their_schema if {
@@ -165,6 +189,8 @@ test_a_call_of_odd_shape_is_refused if {
 		{"pinned_columns": null},
 		{"pinned_columns": {}},
 		{"pinned_columns": [7]},
+		{"pinned_columns": [[]]},
+		{"constant": {}},
 		{"bounded_columns": null},
 		{"limit": null},
 		{"limit": "1"},
