@@ -75,6 +75,14 @@ pub struct Archiver {
     pub since_success_s: Option<i64>,
 }
 
+/// Finished WAL segments that the archiver has not copied yet.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ArchiveWaiting {
+    pub segments: i64,
+    /// Null: none waits.
+    pub oldest_age_s: Option<i64>,
+}
+
 /// What this server is set to be to others.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Server {
@@ -116,6 +124,23 @@ pub struct Receiver {
 impl Server {
     pub async fn read(asked: &mut Inquiry<'_>) -> Result<Self, ToolError> {
         asked.row(include_str!("../queries/replication_server.sql")).await
+    }
+}
+
+impl ArchiveWaiting {
+    /// Reads it where WAL is archived: a standby leaves that to its primary, unless it is told to do it itself.
+    pub async fn read(server: &Server, asked: &mut Inquiry<'_>) -> Result<Option<Self>, ToolError> {
+        let archives = match server.archiver.mode.as_str() {
+            "off" => false,
+            "always" => true,
+            _ => !server.in_recovery,
+        };
+        if !archives {
+            return Ok(None);
+        }
+        let sql = include_str!("../queries/replication_archive_waiting.sql");
+        let what = "finished WAL that waits for the archiver (needs pg_monitor)";
+        Ok(asked.part(what, sql, vec![], 1).await?.pop())
     }
 }
 

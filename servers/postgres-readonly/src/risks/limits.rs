@@ -64,6 +64,8 @@ pub const REPLAY_LAG_S: Limit = limit(NEVER, 30.0, 600.0);
 pub const REPLAY_LAG_BYTES: Limit = limit(NEVER, 256.0 * MIB, 4.0 * GIB);
 /// Since the archiver last succeeded while it fails. [house] Any failure is told; in an hour WAL piles up.
 pub const ARCHIVER_FAILING_S: Limit = limit(NEVER, 0.0, 3600.0);
+/// That finished WAL waits and none of it is archived. [house] Copying 16 MB takes a second or two; in an hour WAL piles up.
+pub const ARCHIVER_STILL_S: Limit = limit(NEVER, 5.0, 3600.0);
 /// [doc] An invalid index is written to and never read.
 pub const INVALID_INDEXES: Limit = limit(NEVER, 1.0, NEVER);
 /// [house]

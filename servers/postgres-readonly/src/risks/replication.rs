@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Risk, Severity, bytes, duration, limits};
-use crate::facts::replication::{Archiver, Receiver, Server, Slot, Standby, is_synchronous_satisfied};
+use crate::facts::replication::{ArchiveWaiting, Archiver, Receiver, Server, Slot, Standby, is_synchronous_satisfied};
 
 const LOOK_AT: &str = "replication";
 
@@ -170,6 +170,27 @@ fn judge_archiver(archiver: &Archiver) -> Option<Risk> {
     Some(Risk::new("archiver_failing", severity, what, evidence, LOOK_AT))
 }
 
+/// An archiver that neither succeeds nor fails: its command hangs, or cannot be started at all, which ends the archiver
+/// before it counts a failure.
+pub fn judge_waiting(server: &Server, waiting: Option<&ArchiveWaiting>) -> Option<Risk> {
+    let (archiver, waiting) = (&server.archiver, waiting.filter(|_| !server.archiver.failing)?);
+    // What succeeded meanwhile was older: a queue that moves is only long.
+    let still_for = waiting.oldest_age_s?.min(archiver.since_success_s.unwrap_or(i64::MAX));
+    let severity = limits::ARCHIVER_STILL_S.judge(still_for as f64)?;
+    let what = format!(
+        "{} finished WAL segments wait for the archiver, and none was archived for {}: its command hangs or cannot run",
+        waiting.segments,
+        duration(still_for)
+    );
+    let evidence = json!({
+        "segments": waiting.segments,
+        "oldest_age_s": waiting.oldest_age_s,
+        "last_archived_at": archiver.last_archived_at,
+        "since_success_s": archiver.since_success_s,
+    });
+    Some(Risk::new("archiver_stands_still", severity, what, evidence, LOOK_AT))
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
@@ -246,6 +267,24 @@ mod tests {
         );
         let local = server(json!({"synchronous_standby_names": "a", "synchronous_commit": "local"}));
         assert_eq!(codes(&judge(&local, &[], &[], None)), []);
+    }
+
+    #[test]
+    fn an_archiver_that_stands_still_is_told_though_it_counts_no_failure() {
+        let judged = |archiver: Value, oldest_age_s: Option<i64>| {
+            let waiting = ArchiveWaiting {
+                segments: 3,
+                oldest_age_s,
+            };
+            judge_waiting(&server(json!({ "archiver": archiver })), Some(&waiting)).map(|risk| risk.severity)
+        };
+        let archiver = |since_success_s: i64, failing: bool| json!({"mode": "on", "archived_count": 0, "failed_count": 0, "failing": failing, "since_success_s": since_success_s});
+        assert_eq!(judged(archiver(7200, false), Some(6)), Some(Severity::Warning));
+        assert_eq!(judged(archiver(7200, false), Some(3600)), Some(Severity::Critical));
+        // It archives one after another, or nothing is left to archive, or the failures say it already.
+        assert_eq!(judged(archiver(1, false), Some(600)), None);
+        assert_eq!(judged(archiver(7200, false), None), None);
+        assert_eq!(judged(archiver(7200, true), Some(600)), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     db::Answer,
-    facts::replication::{Receiver, Server, Slot, Standby, is_synchronous_satisfied},
+    facts::replication::{ArchiveWaiting, Receiver, Server, Slot, Standby, is_synchronous_satisfied},
     inquiry::Inquiry,
     risks::{Risk, replication, worst_first},
     state::State,
@@ -28,6 +28,9 @@ pub struct Output {
     server: Server,
     /// Enough of the standbys stream that commits wait for; null: commits wait for none, or it cannot be seen.
     synchronous_satisfied: Option<bool>,
+    /// Where WAL is archived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive_waiting: Option<ArchiveWaiting>,
     /// Since the statistics were reset; from PostgreSQL 14 on.
     #[serde(skip_serializing_if = "Option::is_none")]
     wal: Option<Wal>,
@@ -83,6 +86,7 @@ impl Tool for Replication {
     async fn call(state: &State, input: Target, call: &CallContext) -> Result<Self::Output, ToolError> {
         let mut asked = Inquiry::of(state.source(input.target.as_deref())?, call);
         let server = Server::read(&mut asked).await?;
+        let archive_waiting = ArchiveWaiting::read(&server, &mut asked).await?;
         let standbys = Standby::read(&mut asked).await?;
         let slots = Slot::read(&mut asked).await?;
         let receiver = if server.in_recovery {
@@ -101,7 +105,8 @@ impl Tool for Replication {
         if standbys.iter().any(|standby| standby.state.is_none()) {
             asked.hide("state and lag of standbys: GRANT pg_monitor to this role would show them");
         }
-        let findings = replication::judge(&server, &standbys, &slots, receiver.as_ref());
+        let mut findings = replication::judge(&server, &standbys, &slots, receiver.as_ref());
+        findings.extend(replication::judge_waiting(&server, archive_waiting.as_ref()));
         let standbys_total = standbys.first().map_or(0, |first| first.total);
         let slots_total = slots.first().map_or(0, |first| first.total);
         let subscriptions_total = subscriptions.first().map_or(0, |first| first.total);
@@ -111,6 +116,7 @@ impl Tool for Replication {
                 || slots.len() < slots_total
                 || subscriptions.len() < subscriptions_total,
             server,
+            archive_waiting,
             wal,
             standbys,
             standbys_total,

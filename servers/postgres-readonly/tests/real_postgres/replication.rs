@@ -110,3 +110,24 @@ async fn a_standby_its_slot_and_its_lag_are_seen_from_both_ends() {
     assert_eq!(answer["findings"][0]["code"], "no_synchronous_standby", "{answer:#}");
     assert_eq!(slot(&answer, "follower")["active"], false);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_command_that_hangs_is_seen_by_what_waits_for_it() {
+    let (cluster, admin) = with_reader_and(&["archive_mode = on", "archive_command = 'sleep 600'"]).await;
+    admin
+        .batch_execute("CREATE TABLE public.written (id integer); SELECT pg_switch_wal()")
+        .await
+        .unwrap();
+    let mut mcp = Mcp::start(&cluster.dsn(READER), &[]).await;
+    let mut answer = Value::Null;
+    eventually("the archiver is seen to stand still", async || {
+        answer = mcp.ok("replication", json!({})).await;
+        answer["findings"][0]["code"] == "archiver_stands_still"
+    })
+    .await;
+    assert_eq!(answer["archiver"]["failed_count"], 0, "{answer:#}");
+    assert!(
+        answer["archive_waiting"]["segments"].as_i64().unwrap() > 0,
+        "{answer:#}"
+    );
+}
