@@ -12,22 +12,44 @@ WITH locked AS MATERIALIZED (
 big_tables AS MATERIALIZED (
     SELECT c.oid, c.reltuples FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.reltuples > 0 ORDER BY c.reltuples DESC LIMIT 300
 ),
-numbering AS MATERIALIZED (
-    SELECT d.objid AS seqrelid, max(b.reltuples) AS reltuples
+-- A column owns a sequence, or only takes its default from one.
+numbered AS MATERIALIZED (
+    SELECT d.objid AS seqrelid, b.reltuples, d.refobjid AS attrelid, d.refobjsubid AS attnum
     FROM big_tables b
     JOIN pg_depend d ON d.refclassid = 1259 AND d.refobjid = b.oid AND d.classid = 1259 AND d.deptype IN ('a', 'i')
-    GROUP BY d.objid
     UNION ALL
-    (SELECT s.seqrelid, 0 FROM pg_sequence s ORDER BY s.seqmax::float8 - s.seqmin::float8, s.seqrelid LIMIT 100)
+    SELECT d.refobjid, b.reltuples, f.adrelid, f.adnum
+    FROM big_tables b
+    JOIN pg_attrdef f ON f.adrelid = b.oid
+    JOIN pg_depend d ON d.classid = 2604 AND d.objid = f.oid AND d.refclassid = 1259 AND d.refobjid <> b.oid
+),
+-- A sequence of bigints ends where the narrowest column does that it numbers.
+numbering AS MATERIALIZED (
+    SELECT u.seqrelid, u.reltuples, CASE a.atttypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 END::bigint AS column_max
+    FROM numbered u
+    JOIN pg_attribute a ON a.attrelid = u.attrelid AND a.attnum = u.attnum
+    UNION ALL
+    (SELECT s.seqrelid, 0, NULL FROM pg_sequence s ORDER BY s.seqmax::float8 - s.seqmin::float8, s.seqrelid LIMIT 100)
+),
+bounded AS MATERIALIZED (
+    SELECT s.seqrelid,
+           s.seqincrement,
+           greatest(s.seqmin, - m.column_max - 1) AS seqmin,
+           least(s.seqmax, m.column_max) AS seqmax,
+           m.reltuples
+    FROM (SELECT u.seqrelid, max(u.reltuples) AS reltuples, min(u.column_max) AS column_max
+          FROM numbering u
+          GROUP BY u.seqrelid) m
+    JOIN pg_sequence s ON s.seqrelid = m.seqrelid
+    WHERE NOT s.seqcycle
 ),
 likeliest AS MATERIALIZED (
-    SELECT s.seqrelid, s.seqincrement, s.seqmin, s.seqmax, c.relname, c.relnamespace, c.relpersistence
-    FROM (SELECT u.seqrelid, max(u.reltuples) AS reltuples FROM numbering u GROUP BY u.seqrelid) m
-    JOIN pg_sequence s ON s.seqrelid = m.seqrelid
-    JOIN pg_class c ON c.oid = s.seqrelid
-    WHERE NOT s.seqcycle AND c.relpersistence <> 't'
+    SELECT b.seqrelid, b.seqincrement, b.seqmin, b.seqmax, c.relname, c.relnamespace, c.relpersistence
+    FROM bounded b
+    JOIN pg_class c ON c.oid = b.seqrelid
+    WHERE c.relpersistence <> 't' AND b.seqmax > b.seqmin
     -- A range from minus 2^63 has more numbers than a bigint.
-    ORDER BY greatest(m.reltuples, 1) * abs(s.seqincrement)::float8 / (s.seqmax::float8 - s.seqmin::float8 + 1) DESC, s.seqrelid
+    ORDER BY greatest(b.reltuples, 1) * abs(b.seqincrement)::float8 / (b.seqmax::float8 - b.seqmin::float8 + 1) DESC, b.seqrelid
     LIMIT 100
 ),
 asked AS MATERIALIZED (

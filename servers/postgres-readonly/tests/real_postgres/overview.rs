@@ -59,6 +59,10 @@ async fn the_first_call_finds_what_is_wrong_now_and_the_worst_first() {
             "CREATE SEQUENCE public.nearly AS smallint START 29500;
              CREATE SEQUENCE public.down AS smallint INCREMENT -1 MINVALUE -100 MAXVALUE -1 START -97;
              SELECT nextval('public.nearly'), nextval('public.down');
+             CREATE SEQUENCE public.tickets START 2100000000;
+             CREATE TABLE public.rides (id integer DEFAULT nextval('public.tickets'), line bigint);
+             INSERT INTO public.rides (line) VALUES (1);
+             ANALYZE public.rides;
              SELECT pg_switch_wal()",
         )
         .await
@@ -128,6 +132,8 @@ async fn the_first_call_finds_what_is_wrong_now_and_the_worst_first() {
     assert_eq!(
         sequences,
         [
+            // Its own end is that of a bigint; its column's is near.
+            (json!("public.tickets"), json!("critical")),
             (json!("public.down"), json!("critical")),
             (json!("public.nearly"), json!("warning"))
         ],
