@@ -165,6 +165,33 @@ mod tests {
     }
 
     #[test]
+    fn an_idle_session_that_blocks_others_beside_the_ddl_is_where_it_begins() {
+        let mut evidence = ddl_queue("idle in transaction");
+        let mut tree = evidence.pop().unwrap().result;
+        let direct = json!({"pid": 609, "blocked_by": [601], "wait_age_s": 12.0, "is_ddl": false});
+        let waiters = tree.pointer_mut("/trees/0/waiters").and_then(|of| of.as_array_mut());
+        waiters.unwrap().push(direct);
+        evidence.push(record("E2", "blocking_tree", tree));
+        let diagnosis = diagnose(&evidence).unwrap();
+        let named: Vec<RootCause> = diagnosis.findings().hypotheses.iter().map(|h| h.root_cause).collect();
+        assert_eq!(
+            named,
+            [RootCause::IdleInTransactionBlocker, RootCause::DdlLockQueue],
+            "two readers queue behind the DDL, and one update would wait without it"
+        );
+    }
+
+    #[test]
+    fn ddl_behind_a_prepared_transaction_begins_with_that() {
+        let mut evidence = ddl_queue("idle in transaction");
+        let mut tree = evidence.pop().unwrap().result;
+        *tree.pointer_mut("/trees/0/root").unwrap() =
+            json!({"pid": null, "gid": "xa-1", "kind": "prepared_transaction"});
+        evidence.push(record("E2", "blocking_tree", tree));
+        assert_eq!(best(&evidence), RootCause::PreparedTransaction);
+    }
+
+    #[test]
     fn a_client_that_hoards_idle_sessions_saturates_the_server() {
         let evidence = saturated();
         let diagnosis = diagnose(&evidence).unwrap();

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use incident::{EvidencePointer, Hypothesis, RootCause};
+use incident::{EvidencePointer, Hypothesis, RootCause, Signal};
 
+use super::idle_in_transaction_blocker::is_idle_blocker;
 use super::{Assessment, confidence, signal};
 use crate::telemetry::{DdlQueue, Telemetry, name, whole_s};
 use crate::thresholds::Thresholds;
@@ -75,6 +76,8 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
             format!("{elsewhere} sessions wait for a transaction directly, whatever the DDL does"),
         ));
     }
+    let beginning = where_it_begins(telemetry, worst, thresholds);
+    signals_against.extend(beginning.clone());
     let pointer = format!("/ddl_queues/{index}/ddl");
     Assessment::Likely(Box::new(Hypothesis {
         root_cause: CAUSE,
@@ -82,7 +85,7 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
             80,
             &[
                 (worst.queued_behind >= thresholds.many_victims, 12),
-                (elsewhere > worst.queued_behind, -40),
+                (elsewhere > worst.queued_behind || beginning.is_some(), -40),
             ],
         ),
         explanation: format!(
@@ -101,6 +104,26 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
             },
         )]),
     }))
+}
+
+/// What stands at the root of this DDL's own tree, if it is no bystander: an idle session that others wait for directly, and
+/// would without the DDL; or a prepared transaction, which no client comes back to.
+fn where_it_begins(telemetry: &Telemetry, queue: &DdlQueue, thresholds: &Thresholds) -> Option<Signal> {
+    let blocking = telemetry.blocking.as_ref()?;
+    let mut trees = blocking.value.trees.iter();
+    let own = trees.find(|tree| tree.waiters.iter().any(|waiter| waiter.pid == queue.ddl.pid))?;
+    let victims = own.blocked_by_root();
+    let says = if own.root.kind == "prepared_transaction" {
+        format!(
+            "it waits for the prepared transaction `{}`",
+            name(own.root.gid.as_ref())
+        )
+    } else if victims > 0 && is_idle_blocker(own, thresholds) {
+        format!("the idle session that it waits for blocks {victims} more without it: they all begin there")
+    } else {
+        return None;
+    };
+    Some(signal(&blocking.id, says))
 }
 
 fn is_queue(relation: &DdlQueue, thresholds: &Thresholds) -> bool {

@@ -75,8 +75,9 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
         &[
             (idle_s >= thresholds.abandoned_idle_s, 12),
             (many, 10),
-            (behind_ddl > victims, -40),
-            (victims == 0, -40),
+            (behind_ddl > victims, -8),
+            // A DDL that is withdrawn frees all who wait, and costs nothing.
+            (victims == 0, -67),
         ],
     );
     let pointer = format!("/trees/{index}/root");
@@ -99,7 +100,7 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessme
     }))
 }
 
-fn is_idle_blocker(tree: &Tree, thresholds: &Thresholds) -> bool {
+pub(super) fn is_idle_blocker(tree: &Tree, thresholds: &Thresholds) -> bool {
     let idle = tree
         .root
         .state
