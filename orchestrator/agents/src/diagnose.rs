@@ -192,6 +192,41 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_forgets_its_transactions_saturates_the_server_and_ending_its_idle_sessions_would_not_help() {
+        let mut evidence = healthy();
+        let forgetful = json!([{"usename": "app", "application_name": "mobile", "total": 30, "idle": 6, "idle_in_transaction": 24, "oldest_idle_s": 9}]);
+        evidence.push(record("E9", "sessions", sessions(38, &forgetful)));
+        let diagnosis = diagnose(&evidence).unwrap();
+        assert_eq!(diagnosis.best().root_cause, RootCause::ConnectionSaturation);
+        assert_eq!(diagnosis.best().objects.len(), 0);
+    }
+
+    #[test]
+    fn a_role_that_hoards_under_many_names_is_named_and_no_one_name_is_ended_for_it() {
+        let pod = |n: i64| json!({"usename": "workers", "application_name": format!("pod-{n}"), "total": 3, "idle": 3, "oldest_idle_s": 40});
+        let groups: Vec<serde_json::Value> = (0..11).map(pod).collect();
+        let mut seen = sessions(38, &json!(groups));
+        let listed =
+            json!([{"pid": 71, "usename": "app", "state": "idle"}, {"pid": 72, "usename": "workers", "state": "idle"}]);
+        seen.as_object_mut().unwrap().insert("sessions".to_owned(), listed);
+        let mut evidence = healthy();
+        evidence.push(record("E9", "sessions", seen));
+        let diagnosis = diagnose(&evidence).unwrap();
+        assert_eq!(diagnosis.best().root_cause, RootCause::ConnectionSaturation);
+        let objects: Vec<&str> = diagnosis
+            .best()
+            .objects
+            .values()
+            .map(|object| object.pointer.as_str())
+            .collect();
+        assert_eq!(
+            objects,
+            ["/sessions/1"],
+            "not a group of clients, which the runbook would take"
+        );
+    }
+
+    #[test]
     fn a_client_that_hoards_idle_sessions_saturates_the_server() {
         let evidence = saturated();
         let diagnosis = diagnose(&evidence).unwrap();

@@ -495,6 +495,8 @@ pub(crate) struct Client {
     pub total: i64,
     pub idle: i64,
     #[serde(default)]
+    pub idle_in_transaction: i64,
+    #[serde(default)]
     pub oldest_idle_s: Option<f64>,
 }
 
