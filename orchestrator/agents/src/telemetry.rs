@@ -151,6 +151,16 @@ pub(crate) struct Session {
 pub(crate) struct Horizon {
     pub holders: Vec<Holder>,
     pub tables: Vec<AgedTable>,
+    /// At work now.
+    #[serde(default)]
+    pub vacuums: Vec<RunningVacuum>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RunningVacuum {
+    /// As `schema.table`; of another database its oid.
+    #[serde(default)]
+    pub table: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -187,6 +197,8 @@ pub(crate) struct AgedTable {
     pub table: String,
     #[serde(default)]
     pub toast_of: Option<String>,
+    #[serde(default)]
+    pub bytes: i64,
     pub xid_age: i64,
     pub xid_forced_pct: f64,
     pub mxid_forced_pct: f64,

@@ -49,6 +49,14 @@ impl Assessment {
             Self::Ruled { out: cause, .. } | Self::Blind { cause, .. } => *cause,
         }
     }
+
+    #[cfg(test)]
+    pub fn likely(self) -> Option<Hypothesis> {
+        match self {
+            Self::Likely(hypothesis) => Some(*hypothesis),
+            Self::Ruled { .. } | Self::Blind { .. } => None,
+        }
+    }
 }
 
 /// Asks every module.
