@@ -658,6 +658,15 @@ impl Holder {
     pub fn holds_tables_back(&self) -> bool {
         self.holds_horizon && self.holds.as_deref() != Some("catalogs")
     }
+
+    /// A standby that is connected, with a slot of its own or without.
+    pub fn is_on_a_standby(&self) -> bool {
+        match self.kind.as_str() {
+            "standby_feedback" => true,
+            "replication_slot" => self.state.as_deref() == Some("active"),
+            _ => false,
+        }
+    }
 }
 
 impl Table {
