@@ -90,6 +90,8 @@ pub struct Thresholds {
     /// A server is usually given a quarter of the memory as shared_buffers; a statement that may take as much is a danger,
     /// but for servers so small that this says nothing.
     pub generous_work_mem_bytes: i64,
+    /// So many of them at once take more than shared_buffers leaves of a machine, if each is given a quarter of it.
+    pub greedy_together: usize,
     /// `checkpoint_warning` complains below 30 s; a third of it over a server's whole life is no passing load.
     pub checkpoint_every_s: i64,
     /// awesome-prometheus-alerts: PostgresqlHighRateOfDeadlocks above 5 in a minute.
@@ -168,6 +170,7 @@ pub const THRESHOLDS: Thresholds = Thresholds {
     io_pct: 40,
     lock_manager_pct: 25,
     generous_work_mem_bytes: 64 << 20,
+    greedy_together: 3,
     checkpoint_every_s: 10,
     deadlocks_per_min: 5.0,
     many_deadlocks: 3,

@@ -37,7 +37,8 @@ pub(super) fn assess_temp_files(telemetry: &Telemetry, thresholds: &Thresholds) 
         let writes = |session: &Session| has_event(session, |event| event.starts_with("BufFile"));
         let only = match at_work.value.as_slice() {
             [(at, _)] => Some(*at),
-            _ => busiest(telemetry, thresholds, writes),
+            _ => busiest(telemetry, thresholds, writes)
+                .or_else(|| longest_of_one_role(telemetry, &at_work.value, writes)),
         };
         // Short ones that come again and again are gone before anybody could end one; their client stays.
         object = only
@@ -212,6 +213,29 @@ fn busiest(telemetry: &Telemetry, thresholds: &Thresholds, waits: impl Fn(&Sessi
     }
 }
 
+/// Of several alike, the one that is furthest on, if all that were seen to wait so, or that compute if none was, are one
+/// role's: the cure is that role's.
+fn longest_of_one_role(
+    telemetry: &Telemetry,
+    at_work: &[(usize, Session)],
+    waits: impl Fn(&Session) -> bool,
+) -> Option<usize> {
+    let looks = || telemetry.samples.iter().flat_map(|sample| &sample.value);
+    let is_of = |look: &Session, session: &Session| look.leader_pid.unwrap_or(look.pid) == session.pid;
+    let seen = |session: &Session| looks().any(|look| is_of(look, session) && waits(look));
+    // One that sleeps, or waits for its client, does nothing that could spill.
+    let computes = |session: &Session| !matches!(session.wait_event_type.as_deref(), Some("Timeout" | "Client"));
+    let mut suspects: Vec<&(usize, Session)> = at_work.iter().filter(|(_, session)| seen(session)).collect();
+    if suspects.is_empty() {
+        suspects.extend(at_work.iter().filter(|(_, session)| computes(session)));
+    }
+    let (_, first) = suspects.first()?;
+    let same_role = suspects.iter().all(|(_, session)| session.usename == first.usename);
+    let age = |session: &Session| session.query_age_s.map_or(0, whole_s);
+    let longest = suspects.iter().max_by_key(|(_, session)| age(session))?;
+    same_role.then_some(longest.0)
+}
+
 /// The client whose sessions most of these are, if it is one client's.
 fn client_of(telemetry: &Telemetry, waits: impl Fn(&Session) -> bool) -> Option<usize> {
     let groups = &telemetry.connections.as_ref()?.value.groups;
@@ -242,7 +266,7 @@ pub(super) fn assess_memory(telemetry: &Telemetry, thresholds: &Thresholds) -> A
             tool: "settings",
         };
     };
-    let Some(at_work) = telemetry.at_work(thresholds.slow_statement_s) else {
+    let Some(at_work) = telemetry.at_work(0) else {
         return Assessment::Blind {
             cause: CAUSE,
             tool: "sessions",
@@ -257,10 +281,16 @@ pub(super) fn assess_memory(telemetry: &Telemetry, thresholds: &Thresholds) -> A
             .value
             .work_mem_bytes(session.usename.as_deref(), session.datname.as_deref())
     };
-    let greedy: Vec<&(usize, Session)> = at_work
-        .value
-        .iter()
-        .filter(|(_, session)| may_take(session) >= least)
+    let greedy = || at_work.value.iter().filter(|(_, session)| may_take(session) >= least);
+    // Several at once need not be long each: together they take as much.
+    let several = greedy().count() >= thresholds.greedy_together;
+    let least_s = if several {
+        thresholds.min_statement_s
+    } else {
+        thresholds.slow_statement_s
+    };
+    let greedy: Vec<&(usize, Session)> = greedy()
+        .filter(|(_, session)| session.query_age_s.is_some_and(|age| whole_s(age) >= least_s))
         .collect();
     let age = |session: &Session| session.query_age_s.map_or(0, whole_s);
     let Some((at, longest)) = greedy.iter().max_by_key(|(_, session)| age(session)) else {
@@ -296,4 +326,81 @@ pub(super) fn assess_memory(telemetry: &Telemetry, thresholds: &Thresholds) -> A
         object: same_role.then(|| ("session", format!("/sessions/{at}"))),
     }
     .weigh(thresholds)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::test_evidence::{healthy, record};
+    use crate::thresholds::THRESHOLDS;
+
+    /// Three statements at work, two of them seen to write temporary files; which session the cure is for.
+    fn who_spills(second_role: &str, seen_to_write: bool) -> Option<String> {
+        let (kind, write, read) = if seen_to_write {
+            ("IO", "BufFileWrite", "BufFileRead")
+        } else {
+            ("IPC", "MessageQueueReceive", "MessageQueueReceive")
+        };
+        let session = |pid: i64, role: &str, age_s: i64, kind: &str, event: Value| {
+            json!({"pid": pid, "usename": role, "application_name": "train", "state": "active", "query_age_s": age_s,
+                   "backend_type": "client backend", "wait_event_type": kind, "wait_event": event})
+        };
+        let connections = json!({"max_connections": 100, "used": 3, "groups": []});
+        let sessions = json!([
+            session(1, "ml", 4, kind, json!(write)),
+            session(2, second_role, 7, kind, json!(read)),
+            session(3, "web", 30, "Timeout", json!("PgSleep")),
+        ]);
+        let mut evidence = healthy();
+        evidence.push(record(
+            "E20",
+            "sessions",
+            json!({"connections": connections, "sessions": sessions}),
+        ));
+        let temp = json!({"temp_directory": {"files": 9, "bytes": 300_000_000}});
+        evidence.push(record("E21", "storage", temp));
+        let hypothesis = assess_temp_files(&Telemetry::read(&evidence), &THRESHOLDS)
+            .likely()
+            .unwrap();
+        hypothesis.objects.get("session").map(|session| session.pointer.clone())
+    }
+
+    #[test]
+    fn of_spilling_statements_of_one_role_the_longest_is_named_and_of_several_roles_none() {
+        for seen_to_write in [true, false] {
+            assert_eq!(who_spills("ml", seen_to_write).as_deref(), Some("/sessions/1"));
+            assert_eq!(who_spills("etl", seen_to_write), None);
+        }
+    }
+
+    #[test]
+    fn several_greedy_statements_at_once_need_not_be_long_each() {
+        let named = |ages: &[i64]| {
+            let session = |(at, age_s): (usize, &i64)| {
+                json!({"pid": at, "usename": "quant", "datname": "orders", "state": "active", "query_age_s": age_s,
+                       "backend_type": "client backend"})
+            };
+            let sessions: Vec<Value> = ages.iter().enumerate().map(session).collect();
+            let connections = json!({"max_connections": 100, "used": 3, "groups": []});
+            let overrides = json!([{"database": "orders", "role": "quant", "name": "work_mem", "value": "6GB"}]);
+            let mut evidence = healthy();
+            evidence.push(record(
+                "E20",
+                "sessions",
+                json!({"connections": connections, "sessions": sessions}),
+            ));
+            evidence.push(record("E21", "settings", json!({ "overrides": overrides })));
+            matches!(
+                assess_memory(&Telemetry::read(&evidence), &THRESHOLDS),
+                Assessment::Likely(_)
+            )
+        };
+        assert_eq!(
+            (named(&[1, 0, 0]), named(&[2]), named(&[1, 1]), named(&[0, 0, 0])),
+            (true, true, false, false)
+        );
+    }
 }
