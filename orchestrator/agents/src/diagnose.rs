@@ -227,6 +227,63 @@ mod tests {
     }
 
     #[test]
+    fn a_storm_that_only_old_counters_show_is_over() {
+        let risks = json!([
+            {"code": "deadlocks", "severity": "warning", "what": "12 deadlocks", "evidence": {"total": 12, "window_s": 60}},
+            {"code": "checkpoints_requested", "severity": "warning", "what": "9 of 10 checkpoints were requested"},
+        ]);
+        let mut evidence = healthy();
+        evidence.push(record("E9", "overview", json!({"in_recovery": false, "risks": risks})));
+        assert_eq!(best(&evidence), RootCause::NoDatabaseAction);
+        // Somebody writes, and somebody waits for a lock: both go on.
+        let mut writing = sessions(10, &json!([]));
+        let writer = json!([{"pid": 71, "usename": "app", "state": "active", "backend_type": "client backend"}]);
+        writing.as_object_mut().unwrap().insert("sessions".to_owned(), writer);
+        evidence.push(record("E20", "sessions", writing));
+        assert_eq!(best(&evidence), RootCause::CheckpointStorm);
+        evidence.push(record(
+            "E21",
+            "blocking_tree",
+            blocking_tree("session", Some("disabled"), 0.1, 1),
+        ));
+        assert_eq!(best(&evidence), RootCause::DeadlockStorm);
+    }
+
+    #[test]
+    fn a_subscription_without_a_worker_is_not_healthy() {
+        let with = |enabled: bool, pid: Option<i64>| {
+            let mut evidence = without(healthy(), "replication");
+            let subscription = json!({"subscription": "from_hq", "enabled": enabled, "pid": pid});
+            evidence.push(record(
+                "E9",
+                "replication",
+                json!({"slots": [], "findings": [], "subscriptions": [subscription]}),
+            ));
+            best(&evidence)
+        };
+        assert_eq!(with(true, None), RootCause::Unexplained);
+        assert_eq!(with(true, Some(7)), RootCause::NoDatabaseAction);
+        assert_eq!(with(false, None), RootCause::NoDatabaseAction);
+    }
+
+    #[test]
+    fn a_slot_in_use_whose_consumer_does_not_follow_is_not_healthy() {
+        let mut evidence = without(healthy(), "replication");
+        let finding = json!({"code": "slot_retains_wal", "severity": "warning", "what": "slot `s` keeps 2 GB of WAL and is in use"});
+        evidence.push(record("E9", "replication", json!({"slots": [], "findings": [finding]})));
+        assert_eq!(best(&evidence), RootCause::Unexplained);
+    }
+
+    #[test]
+    fn an_archiver_that_stands_still_is_a_failing_backup_though_it_counts_no_failure() {
+        let mut evidence = without(healthy(), "replication");
+        let finding =
+            json!({"code": "archiver_stands_still", "severity": "warning", "what": "3 finished WAL segments wait"});
+        evidence.push(record("E9", "replication", json!({"slots": [], "findings": [finding]})));
+        assert_eq!(best(&evidence), RootCause::BackupFailure);
+    }
+
+    #[test]
     fn a_client_that_hoards_idle_sessions_saturates_the_server() {
         let evidence = saturated();
         let diagnosis = diagnose(&evidence).unwrap();

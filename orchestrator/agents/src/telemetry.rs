@@ -319,7 +319,18 @@ pub(crate) struct Replication {
     #[serde(default)]
     pub wal: Option<Wal>,
     pub slots: Vec<Slot>,
+    #[serde(default)]
+    subscriptions: Vec<Subscription>,
     pub findings: Vec<Risk>,
+}
+
+#[derive(Deserialize)]
+struct Subscription {
+    subscription: String,
+    enabled: bool,
+    /// Of its worker, which comes again every few seconds where it fails.
+    #[serde(default)]
+    pid: Option<i64>,
 }
 
 /// What ALTER ROLE and ALTER DATABASE say.
@@ -471,6 +482,8 @@ pub(crate) struct Overview {
 #[derive(Deserialize)]
 pub(crate) struct DatabaseCounters {
     #[serde(default)]
+    pub commits: i64,
+    #[serde(default)]
     pub deadlocks: i64,
     #[serde(default)]
     pub temp_bytes: i64,
@@ -585,6 +598,17 @@ impl Telemetry {
             && !(own.is_some() && session.usename.as_ref() == own)
     }
 
+    /// Whether there is a load now: most counters are years old, and what they tell of may be over. Clients of fast statements
+    /// are hardly ever caught at work; their commits are counted. After one look alone nothing is known to be over.
+    pub fn is_under_load(&self, busy_commits: i64) -> bool {
+        let Some(commits) = self.rose(|database| database.commits) else {
+            return true;
+        };
+        let is_busy = |look: &&Seen<Vec<Session>>| look.value.iter().any(|session| self.is_at_work(session));
+        let busy = self.samples.iter().filter(is_busy).count();
+        commits >= busy_commits || busy.saturating_mul(2) >= self.samples.len()
+    }
+
     /// By how much a counter of the databases rose between the first look and the last.
     pub fn rose(&self, counter: impl Fn(&DatabaseCounters) -> i64) -> Option<i64> {
         let (before, after) = (self.overview_before.as_ref()?, self.overview.as_ref()?);
@@ -592,15 +616,28 @@ impl Telemetry {
         Some(sum(&after.value).saturating_sub(sum(&before.value)))
     }
 
-    /// What is wrong with a standby and is the fault of none of its sessions: no cause has a word for it.
-    pub fn standby_troubles(&self) -> impl Iterator<Item = (&str, &Risk)> {
-        const CODES: [&str; 3] = ["replay_paused", "no_wal_receiver", "replication_lag"];
-        let replication = self.replication.iter();
-        replication.flat_map(|seen| {
+    /// What is wrong with replication and is the fault of no session and no slot that is left over: no cause has a word for
+    /// it. A slot that is in use and keeps much WAL has a consumer that does not follow.
+    pub fn replication_troubles(&self) -> impl Iterator<Item = (&str, String)> {
+        const CODES: [&str; 4] = [
+            "replay_paused",
+            "no_wal_receiver",
+            "replication_lag",
+            "slot_retains_wal",
+        ];
+        self.replication.iter().flat_map(|seen| {
             let findings = seen.value.findings.iter();
-            findings
+            let told = findings
                 .filter(|finding| finding.severity != "info" && CODES.contains(&finding.code.as_str()))
-                .map(|finding| (seen.id.as_str(), finding))
+                .map(|finding| finding.what.clone());
+            let subscriptions = seen.value.subscriptions.iter();
+            let stopped = subscriptions.filter(|one| one.enabled && one.pid.is_none()).map(|one| {
+                format!(
+                    "subscription `{}` is enabled, and no worker runs for it",
+                    one.subscription
+                )
+            });
+            told.chain(stopped).map(|what| (seen.id.as_str(), what))
         })
     }
 

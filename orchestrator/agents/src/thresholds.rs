@@ -59,6 +59,8 @@ pub struct Thresholds {
     pub stale_changed_pct: f64,
     /// A wrong estimate of this size is one that changes join orders.
     pub misjudged_rows_factor: f64,
+    /// Commits between two looks, a second or two apart, that are a load. PostgreSQL on two small cores makes ten times as many.
+    pub busy_commits: i64,
     /// Of an OLTP database, a statement this long is one that people notice.
     pub slow_statement_s: i64,
     /// A statement that runs for less is gone before anybody could do something about it.
@@ -155,6 +157,7 @@ pub const THRESHOLDS: Thresholds = Thresholds {
     stale_min_rows: 10_000,
     stale_changed_pct: 20.0,
     misjudged_rows_factor: 3.0,
+    busy_commits: 200,
     slow_statement_s: 2,
     min_statement_s: 1,
     forced_vacuum_pct: 100.0,

@@ -24,7 +24,7 @@ pub(crate) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Option<H
     if !nothing_waits || usage.used_pct() >= thresholds.saturated_used_pct {
         return None;
     }
-    if telemetry.standby_troubles().next().is_some() {
+    if telemetry.replication_troubles().next().is_some() {
         return None;
     }
     let idle_in_transaction: i64 = usage

@@ -69,6 +69,8 @@ pub(super) fn assess_missing(telemetry: &Telemetry, thresholds: &Thresholds) -> 
         key.schema == table.schema && key.table == table.table && is_checked
     });
     let mostly_scanned = table.seq_scan > table.idx_scan;
+    // The counters are as old as the statistics: an index may have come since.
+    let goes_on = telemetry.is_under_load(thresholds.busy_commits);
     let mut signals_for = vec![signal(
         &seen.id,
         format!(
@@ -96,7 +98,7 @@ pub(super) fn assess_missing(telemetry: &Telemetry, thresholds: &Thresholds) -> 
     Case {
         cause: CAUSE,
         evidence: &seen.id,
-        confidence_pct: confidence(40, &[(mostly_scanned, 12), (suggestion.is_some() || key.is_some(), 20)]),
+        confidence_pct: confidence(40, &[(mostly_scanned && goes_on, 12), (suggestion.is_some() || key.is_some(), 20)]),
         explanation: format!(
             "Statements read `{name}` whole for want of an index. An index is a part of the schema: its owners build it, \
              concurrently, by a migration.",

@@ -7,9 +7,10 @@ use crate::telemetry::{Risk, Seen, Session, Telemetry, name, whole_s};
 use crate::thresholds::Thresholds;
 
 /// What the server says, and how sure it makes of the cause when it calls it critical, and when a warning.
-const WORDS: [(&str, RootCause, u8, u8); 4] = [
+const WORDS: [(&str, RootCause, u8, u8); 5] = [
     ("checksum_failures", RootCause::Corruption, 95, 95),
     ("archiver_failing", RootCause::BackupFailure, 75, 65),
+    ("archiver_stands_still", RootCause::BackupFailure, 75, 60),
     ("sequence_near_end", RootCause::IntegerKeyExhaustion, 80, 60),
     ("multixact_age", RootCause::TransactionIdWraparound, 90, 0),
 ];
@@ -22,13 +23,8 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Vec<Asse
         checkpoints(telemetry, thresholds),
         pending(telemetry, thresholds),
     ];
-    let Some(overview) = &telemetry.overview else {
-        return assessments;
-    };
     for (word, cause, critical, warning) in WORDS {
-        let risks = overview.value.risks.iter().enumerate();
-        let said = risks.into_iter().find(|(_, risk)| risk.code == word);
-        let Some((at, risk)) = said else {
+        let Some((evidence, risk, pointer)) = said(telemetry, word) else {
             continue;
         };
         let confidence_pct = match risk.severity.as_str() {
@@ -36,18 +32,23 @@ pub(super) fn assess(telemetry: &Telemetry, thresholds: &Thresholds) -> Vec<Asse
             "warning" => warning,
             _ => 0,
         };
-        assessments.push(
-            case(
-                cause,
-                overview.id.as_str(),
-                risk,
-                confidence_pct,
-                format!("/risks/{at}"),
-            )
-            .weigh(thresholds),
-        );
+        assessments.push(case(cause, evidence, risk, confidence_pct, pointer).weigh(thresholds));
     }
     assessments
+}
+
+/// What a server says of itself at large, or of what is copied from it; and where that stands.
+fn said<'a>(telemetry: &'a Telemetry, word: &str) -> Option<(&'a str, &'a Risk, String)> {
+    let find = |risks: &'a [Risk]| risks.iter().enumerate().find(|(_, risk)| risk.code == word);
+    let at_large = telemetry.overview.as_ref().and_then(|overview| {
+        let (at, risk) = find(&overview.value.risks)?;
+        Some((overview.id.as_str(), risk, format!("/risks/{at}")))
+    });
+    at_large.or_else(|| {
+        let replication = telemetry.replication.as_ref()?;
+        let (at, risk) = find(&replication.value.findings)?;
+        Some((replication.id.as_str(), risk, format!("/findings/{at}")))
+    })
 }
 
 /// Deadlocks between two looks, a second apart, are a storm; so is what the server counted since its statistics began.
@@ -65,12 +66,17 @@ fn deadlocks(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
         let number = |name: &str| risk.evidence.get(name).and_then(serde_json::Value::as_f64);
         number("total").unwrap_or(0.0) * 60.0 / number("window_s").unwrap_or(60.0).max(60.0)
     });
-    let is_storm = per_min >= thresholds.deadlocks_per_min;
+    // What was counted before may be over: a storm that goes on has somebody waiting for a lock.
+    let waits = telemetry
+        .blocking
+        .as_ref()
+        .is_none_or(|blocking| blocking.value.waiters_total > 0);
+    let is_storm = per_min >= thresholds.deadlocks_per_min && (rose > 0 || waits);
     if rose == 0 && !is_storm {
         return ruled(
             CAUSE,
             &overview.id,
-            "no deadlock was counted between two looks, and few before",
+            "no deadlock was counted between two looks, and few before, or nobody waits for a lock any more",
         );
     }
     let says = match (rose, said) {
@@ -120,6 +126,14 @@ fn checkpoints(telemetry: &Telemetry, thresholds: &Thresholds) -> Assessment {
     let rate = format!("{bytes_per_s} bytes of WAL a second reach max_wal_size every {every_s} s");
     if forced.is_none() && !outgrows {
         return ruled(CAUSE, &replication.id, "WAL does not outgrow max_wal_size");
+    }
+    // Both are means over all the time that is counted: whether it goes on, the sessions tell.
+    if !telemetry.is_under_load(thresholds.busy_commits) {
+        return ruled(
+            CAUSE,
+            &replication.id,
+            "WAL outgrew max_wal_size, but hardly anybody is at work now",
+        );
     }
     let mut signals_for: Vec<Signal> = forced
         .map(|risk| signal(&overview.id, risk.what.clone()))

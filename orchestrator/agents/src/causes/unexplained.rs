@@ -60,8 +60,8 @@ fn observations(telemetry: &Telemetry) -> Vec<Signal> {
     }
     seen.extend(
         telemetry
-            .standby_troubles()
-            .map(|(evidence, trouble)| signal(evidence, trouble.what.clone())),
+            .replication_troubles()
+            .map(|(evidence, trouble)| signal(evidence, trouble)),
     );
     if let Some(connections) = &telemetry.connections {
         let usage = &connections.value;
