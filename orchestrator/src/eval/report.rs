@@ -27,6 +27,8 @@ pub(crate) struct Report {
     pub money_micros: u64,
     /// Of each cause that was named first: how often, and how often that was right.
     pub precision: BTreeMap<RootCause, Precision>,
+    /// How often each stated confidence was right, in tens of percent: `90` stands for 90 to 99.
+    pub reliability: BTreeMap<u8, Precision>,
     pub scores: Vec<Score>,
 }
 
@@ -46,7 +48,8 @@ impl Report {
                 .sum(),
             tokens: scores.iter().map(|score| score.tokens).sum(),
             money_micros: scores.iter().map(|score| score.money_micros).sum(),
-            precision: precision(&scores),
+            precision: tally(&scores, |cause, _| cause),
+            reliability: tally(&scores, |_, confidence_pct| confidence_pct / 10 * 10),
             scores,
         }
     }
@@ -74,6 +77,11 @@ impl Report {
         for (cause, Precision { named, right }) in self.precision.iter().filter(|(_, one)| one.right < one.named) {
             print_line(&format!("{cause}: named first {named} times, right {right} times"))?;
         }
+        let reliability = self.reliability.iter();
+        let stated: Vec<String> = reliability
+            .map(|(from, one)| format!("{from} % and up: {} of {}", one.right, one.named))
+            .collect();
+        print_line(&format!("right where the stated confidence is {}", stated.join(", ")))?;
         let mut sum = format!(
             "{}: {} cases; right cause first {}; of these right objects {}, right plan {}; dangerous plans {}; {:.1} s",
             self.diagnosis_by,
@@ -96,23 +104,24 @@ impl Report {
     }
 }
 
-/// How often a cause was named first, and how often that was right.
+/// How often something was named first, and how often that was right.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
 pub(crate) struct Precision {
     pub named: usize,
     pub right: usize,
 }
 
-fn precision(scores: &[Score]) -> BTreeMap<RootCause, Precision> {
-    let mut by_cause: BTreeMap<RootCause, Precision> = BTreeMap::new();
+/// Sorts what was named first, and how often it was right, by cause or by confidence.
+fn tally<K: Ord>(scores: &[Score], by: impl Fn(RootCause, u8) -> K) -> BTreeMap<K, Precision> {
+    let mut tally: BTreeMap<K, Precision> = BTreeMap::new();
     for score in scores {
-        if let Some((first, _)) = score.named.first() {
-            let one = by_cause.entry(*first).or_default();
+        if let Some((cause, confidence_pct)) = score.named.first() {
+            let one = tally.entry(by(*cause, *confidence_pct)).or_default();
             one.named = one.named.saturating_add(1);
             one.right = one.right.saturating_add(usize::from(score.cause_is_right));
         }
     }
-    by_cause
+    tally
 }
 
 /// One line: what was named, and what is wrong about it.
