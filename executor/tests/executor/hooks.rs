@@ -32,12 +32,13 @@ impl Hold {
         Self { dir: dir.to_owned() }
     }
 
+    /// It ends with the folder, too: whoever was killed meanwhile lets nobody go.
     pub fn at(&self, kind: &str) -> String {
         let (reached, go) = (self.dir.join("reached"), self.dir.join("go"));
         let script = format!(
             "[ \"$COUNTERSIGN_EVENT_KIND\" = {kind} ] || exit 0\n\
              [ -e {reached} ] && exit 0\n\
-             : > {reached}\nwhile [ ! -e {go} ]; do sleep 0.02; done",
+             : > {reached}\nwhile [ -e {reached} ] && [ ! -e {go} ]; do sleep 0.02; done",
             reached = reached.display(),
             go = go.display()
         );
