@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use crate::fault::IdleBlocker;
 use crate::model_stand_in::{KEY, StandIn};
-use crate::page::{enrol, fire, pages, waiting};
+use crate::page::{approve, fire, started, waiting};
 use crate::suite::{Role, Suite};
-use crate::webdriver::Driver;
 
 /// As `scripted.py` says it.
 const UNANSWERED: &str = "whoever waits for this session loses its work a second time";
@@ -26,12 +25,7 @@ async fn the_debate_changes_the_plan_once_and_what_it_left_open_is_on_the_page()
             "base_url": format!("http://127.0.0.1:{}/scripted/anthropic/v1", StandIn::port()),
         }]);
     });
-    suite.start_all();
-    let up = async |suite: &mut Suite| suite.get("/v1/gate").await.map(drop);
-    suite.until("the gate is up", up).await;
-    let driver = Driver::start().await;
-    let alice = driver.browser().await;
-    enrol(&suite, &alice).await;
+    let (_driver, alice) = started(&mut suite).await;
 
     let fault = IdleBlocker::provoke(&suite.cluster).await;
     fire(&mut suite, 0).await;
@@ -48,13 +42,7 @@ async fn the_debate_changes_the_plan_once_and_what_it_left_open_is_on_the_page()
     let opinions = incident["opinions"].as_array().unwrap();
     assert_eq!(opinions.iter().filter(objecting).count(), 1, "{opinions:#?}");
 
-    alice.open(&format!("{}/sign-in", pages(&suite))).await;
-    alice.click("Sign in with passkey").await;
-    alice.sees("Sign out").await;
-    alice.open(&format!("{}/requests/{request}", pages(&suite))).await;
-    alice.sees(UNANSWERED).await;
-    alice.click("Approve with passkey").await;
-    alice.sees("Every step was done").await;
+    approve(&suite, &alice, &request, UNANSWERED).await;
     let closed = async |suite: &mut Suite| suite.closed_incidents(1);
     suite.until("the incident is closed", closed).await;
     fault.assert_mended(&suite.cluster).await;

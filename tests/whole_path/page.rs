@@ -23,12 +23,35 @@ fn cli(suite: &Suite, args: &[&str]) -> String {
     said
 }
 
-pub fn pages(suite: &Suite) -> String {
+fn pages(suite: &Suite) -> String {
     suite.gate_url().replace("127.0.0.1", "localhost")
 }
 
+/// Starts everything, and Alice's browser with a passkey that counts. The driver lives as long as her browser must.
+pub async fn started(suite: &mut Suite) -> (Driver, Browser) {
+    suite.start_all();
+    let up = async |suite: &mut Suite| suite.get("/v1/gate").await.map(drop);
+    suite.until("the gate is up", up).await;
+    let driver = Driver::start().await;
+    let alice = driver.browser().await;
+    enrol(suite, &alice).await;
+    (driver, alice)
+}
+
+/// Alice opens the request, which says this among other things, approves it, and sees it through.
+pub async fn approve(suite: &Suite, alice: &Browser, request: &str, says: &str) {
+    alice.open(&format!("{}/sign-in", pages(suite))).await;
+    alice.click("Sign in with passkey").await;
+    alice.sees("Sign out").await;
+    alice.open(&format!("{}/requests/{request}", pages(suite))).await;
+    alice.sees(says).await;
+    alice.click("Approve with passkey").await;
+    // Nobody loads the page again: it follows the executor by itself.
+    alice.sees("Every step was done").await;
+}
+
 /// Alice makes a passkey, the administrator lists it; gate and executor read the same file here.
-pub async fn enrol(suite: &Suite, browser: &Browser) {
+async fn enrol(suite: &Suite, browser: &Browser) {
     let admin = suite.admin.file.to_str().unwrap();
     let invited = cli(suite, &["approvers", "invite", "alice", "--key", admin]);
     let address = invited.lines().find(|line| line.contains("/register/")).unwrap();
@@ -70,24 +93,12 @@ pub async fn waiting(suite: &mut Suite) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_passkey_approves_and_then_grants_what_a_real_executor_mends() {
     let mut suite = Suite::new(&[("log_statement", "none")]).await;
-    suite.start_all();
-    let up = async |suite: &mut Suite| suite.get("/v1/gate").await.map(drop);
-    suite.until("the gate is up", up).await;
-    let driver = Driver::start().await;
-    let alice = driver.browser().await;
-    enrol(&suite, &alice).await;
+    let (_driver, alice) = started(&mut suite).await;
 
     let fault = IdleBlocker::provoke(&suite.cluster).await;
     fire(&mut suite, 0).await;
     let request = waiting(&mut suite).await;
-    alice.open(&format!("{}/sign-in", pages(&suite))).await;
-    alice.click("Sign in with passkey").await;
-    alice.sees("Sign out").await;
-    alice.open(&format!("{}/requests/{request}", pages(&suite))).await;
-    alice.sees("The exact bytes").await;
-    alice.click("Approve with passkey").await;
-    // Nobody loads the page again: it follows the executor by itself.
-    alice.sees("Every step was done").await;
+    approve(&suite, &alice, &request, "The exact bytes").await;
     let closed = async |suite: &mut Suite| suite.closed_incidents(1);
     suite.until("the incident is closed", closed).await;
     fault.assert_mended(&suite.cluster).await;
