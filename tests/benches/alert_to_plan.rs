@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 
 use crate::suite::{Role, Suite, alert, binary};
 
@@ -116,23 +117,30 @@ async fn main() {
 async fn provoke(suite: &Suite, root: &Client, statements: &[&'static str]) {
     for sql in statements.iter().copied() {
         let session = suite.cluster.connect("app", "orders", "worker").await;
-        // Ended by `mend`, which is no failure.
-        let work = async move { session.batch_execute(sql).await.map(|()| session) };
-        let work = tokio::spawn(work);
-        if sql.starts_with("BEGIN") {
-            // It goes idle with its locks, and its session lives on.
-            let session = work.await.unwrap().unwrap();
-            tokio::spawn(async move {
-                let _open = session;
+        let pid: i32 = session.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+        // Ended by `mend`, which is no failure. One that goes idle with its locks stays open until then.
+        tokio::spawn(async move {
+            if session.batch_execute(sql).await.is_ok() {
                 std::future::pending::<()>().await;
-            });
-        } else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            }
+        });
+        // The next one queues behind it.
+        let stands =
+            "SELECT coalesce(state = 'idle in transaction' OR wait_event_type IN ('Lock', 'Timeout') AND state = 'active', false)
+                      FROM pg_stat_activity WHERE pid = $1";
+        until(root, stands, &[&pid]).await;
     }
-    let sql = "SELECT count(*) FROM pg_locks WHERE NOT granted AND waitstart < clock_timestamp() - interval '4 s'";
-    while root.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) < WAITERS {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let sql =
+        "SELECT count(*) >= $1 FROM pg_locks WHERE NOT granted AND waitstart < clock_timestamp() - interval '4 s'";
+    until(root, sql, &[&WAITERS]).await;
+}
+
+/// Asks the database until it is so: it tells nobody by itself.
+async fn until(root: &Client, sql: &str, parameters: &[&(dyn ToSql + Sync)]) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !root.query_one(sql, parameters).await.unwrap().get::<_, bool>(0) {
+        assert!(Instant::now() < deadline, "not within a minute: {sql}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -178,10 +186,8 @@ fn reject(suite: &Suite, request: &str) {
 }
 
 async fn mend(root: &Client) {
-    let gone = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'";
-    while root.query_one(gone, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let gone = "SELECT count(pg_terminate_backend(pid)) = 0 FROM pg_stat_activity WHERE usename = 'app'";
+    until(root, gone, &[]).await;
     root.batch_execute("ALTER TABLE accounts DROP COLUMN IF EXISTS note")
         .await
         .unwrap();
