@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
-use sql_facts::{ParseError, Statement};
+use sql_facts::{ParseError, Statement, Tree};
 
 use crate::ParameterValue;
 
@@ -55,7 +54,7 @@ pub(crate) fn render_again(
 fn render_with(
     template: &str,
     values: &BTreeMap<String, ParameterValue>,
-    tree_of: impl Fn(&str) -> Result<Arc<Value>, ParseError>,
+    tree_of: impl Fn(&str) -> Result<Arc<Tree>, ParseError>,
 ) -> Result<Statement, RenderError> {
     let pieces = split(template)?;
     let mut marked = String::new();
@@ -90,8 +89,8 @@ fn render_with(
 
 /// Trees of templates with their sentinels. These depend on the catalog and on the kinds of values, never on a value, so there
 /// are few; a process that plans nothing keeps none.
-fn kept_tree(marked: &str) -> Result<Arc<Value>, ParseError> {
-    static KEPT: Mutex<BTreeMap<String, Arc<Value>>> = Mutex::new(BTreeMap::new());
+fn kept_tree(marked: &str) -> Result<Arc<Tree>, ParseError> {
+    static KEPT: Mutex<BTreeMap<String, Arc<Tree>>> = Mutex::new(BTreeMap::new());
     let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(tree) = kept().get(marked) {
         return Ok(tree.clone());
@@ -158,9 +157,9 @@ fn split(template: &str) -> Result<Vec<Piece<'_>>, RenderError> {
 struct Leaf {
     name: String,
     sentinel_text: String,
-    sentinel: Value,
+    sentinel: Tree,
     value_text: String,
-    value: Value,
+    value: Tree,
     seen: u32,
 }
 
@@ -173,27 +172,22 @@ impl Leaf {
                 let sentinel = FIRST_BIG_SENTINEL
                     .saturating_add(u64::try_from(number).unwrap_or(u64::MAX))
                     .to_string();
-                (sentinel.clone(), Value::from(sentinel), n.to_string())
+                (sentinel.clone(), text_leaf(&sentinel), n.to_string())
             }
             ParameterValue::Number(n) if !slot.literal => {
                 let sentinel = FIRST_SENTINEL.saturating_add(i64::try_from(number).unwrap_or(i64::MAX));
-                (sentinel.to_string(), Value::from(sentinel), n.to_string())
+                (sentinel.to_string(), Tree::Number(sentinel), n.to_string())
             }
-            ParameterValue::Name(name) if !slot.literal => {
-                (quote(&mark, '"'), Value::from(mark.as_str()), quote(name, '"'))
-            }
-            ParameterValue::Number(n) => (
-                quote(&mark, '\''),
-                Value::from(mark.as_str()),
-                quote(&n.to_string(), '\''),
-            ),
+            ParameterValue::Name(name) if !slot.literal => (quote(&mark, '"'), text_leaf(&mark), quote(name, '"')),
+            ParameterValue::Number(n) => (quote(&mark, '\''), text_leaf(&mark), quote(&n.to_string(), '\'')),
             ParameterValue::Text(text) | ParameterValue::Name(text) => {
-                (quote(&mark, '\''), Value::from(mark.as_str()), quote(text, '\''))
+                (quote(&mark, '\''), text_leaf(&mark), quote(text, '\''))
             }
         };
         let value = match (value, slot.literal) {
-            (ParameterValue::Number(n), literal) if literal || i32::try_from(*n).is_err() => Value::from(n.to_string()),
-            (value, _) => value.to_json(),
+            (ParameterValue::Number(n), literal) if literal || i32::try_from(*n).is_err() => text_leaf(&n.to_string()),
+            (ParameterValue::Number(n), _) => Tree::Number(*n),
+            (ParameterValue::Text(text) | ParameterValue::Name(text), _) => text_leaf(text),
         };
         Self {
             name: slot.name.to_owned(),
@@ -206,6 +200,10 @@ impl Leaf {
     }
 }
 
+fn text_leaf(text: &str) -> Tree {
+    Tree::String(text.into())
+}
+
 /// Quotes as the SQL standard does, by doubling; `standard_conforming_strings` is on wherever we execute.
 fn quote(text: &str, mark: char) -> String {
     let doubled = text.replace(mark, &format!("{mark}{mark}"));
@@ -216,24 +214,26 @@ fn quote(text: &str, mark: char) -> String {
 ///
 /// # Errors
 /// With the way to where they differ otherwise.
-fn check_equal(template: &Value, rendered: &Value, leaves: &mut [Leaf]) -> Result<(), Way> {
+fn check_equal(template: &Tree, rendered: &Tree, leaves: &mut [Leaf]) -> Result<(), Way> {
     match (template, rendered) {
         // The parser writes the fields of a node in one order.
-        (Value::Object(a), Value::Object(b)) if a.len() == b.len() => {
-            a.iter().zip(b).try_for_each(|((key, inner), (other_key, other))| {
-                if key != other_key {
-                    return Err(Way::default());
-                }
-                check_equal(inner, other, leaves).map_err(|way| way.below(key))
-            })
+        (Tree::Object(a), Tree::Object(b)) if a.len() == b.len() => {
+            a.iter()
+                .zip(b.iter())
+                .try_for_each(|((key, inner), (other_key, other))| {
+                    if key != other_key {
+                        return Err(Way::default());
+                    }
+                    check_equal(inner, other, leaves).map_err(|way| way.below(key))
+                })
         }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+        (Tree::Array(a), Tree::Array(b)) if a.len() == b.len() => {
             let mut pairs = a.iter().zip(b).enumerate();
             pairs.try_for_each(|(index, (inner, other))| {
                 check_equal(inner, other, leaves).map_err(|way| way.below(&index.to_string()))
             })
         }
-        (Value::Object(_) | Value::Array(_), _) => Err(Way::default()),
+        (Tree::Object(_) | Tree::Array(_), _) => Err(Way::default()),
         (a, b) => match leaves.iter_mut().find(|leaf| &leaf.sentinel == a) {
             Some(leaf) if &leaf.value == b => {
                 leaf.seen = leaf.seen.saturating_add(1);
@@ -374,9 +374,7 @@ mod tests {
         prop::collection::vec(parts, 0..12).prop_map(|parts| format!("zz{}", parts.concat()))
     }
 
-    fn replaced(tree: &Value, text: &str) -> String {
-        let mut text_json = Value::from(text).to_string();
-        text_json.insert(0, ':');
-        tree.to_string().replace(&text_json, ":\"?\"")
+    fn replaced(tree: &Tree, text: &str) -> String {
+        format!("{tree:?}").replace(&format!("{text:?}"), "\"?\"")
     }
 }

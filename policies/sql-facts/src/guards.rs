@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 
 use pg_query::protobuf::{AExprKind, BoolExprType};
-use serde_json::Value;
 
-use crate::names::{At, last, operator_schema};
+use crate::names::{last, operator_schema};
+use crate::tree::Tree;
 
 /// Adds every column that `expression` names, without its qualifier.
-pub(crate) fn columns(expression: &Value, found: &mut BTreeSet<String>) {
+pub(crate) fn columns(expression: &Tree, found: &mut BTreeSet<String>) {
     match expression {
-        Value::Array(items) => items.iter().for_each(|item| columns(item, found)),
-        Value::Object(fields) => {
+        Tree::Array(items) => items.iter().for_each(|item| columns(item, found)),
+        Tree::Object(fields) => {
             if let Some(name) = fields.get("ColumnRef").and_then(column) {
                 found.insert(name);
             }
             fields.values().for_each(|value| columns(value, found));
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => {}
     }
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Guards {
 }
 
 impl Guards {
-    pub(crate) fn of(where_clause: Option<&Value>) -> Self {
+    pub(crate) fn of(where_clause: Option<&Tree>) -> Self {
         let mut guards = Self::default();
         if let Some(clause) = where_clause {
             guards.add(clause);
@@ -40,22 +40,18 @@ impl Guards {
         guards
     }
 
-    fn add(&mut self, condition: &Value) {
+    fn add(&mut self, condition: &Tree) {
         if let Some(all) = condition.at("/node/BoolExpr") {
-            if all.get("boolop").and_then(Value::as_i64) == Some(BoolExprType::AndExpr as i64) {
-                let parts = all
-                    .get("args")
-                    .and_then(Value::as_array)
-                    .map(Vec::as_slice)
-                    .unwrap_or_default();
+            if all.get("boolop").and_then(Tree::as_i64) == Some(BoolExprType::AndExpr as i64) {
+                let parts = all.get("args").and_then(Tree::as_array).unwrap_or_default();
                 parts.iter().for_each(|part| self.add(part));
             }
             return;
         }
-        let Some(comparison) = condition.at("/node/AExpr").and_then(Value::as_object) else {
+        let Some(comparison) = condition.at("/node/AExpr").and_then(Tree::as_object) else {
             return;
         };
-        if comparison.get("kind").and_then(Value::as_i64) != Some(AExprKind::AexprOp as i64)
+        if comparison.get("kind").and_then(Tree::as_i64) != Some(AExprKind::AexprOp as i64)
             || operator_schema(comparison).is_some_and(|schema| schema != "pg_catalog")
         {
             return;
@@ -82,19 +78,19 @@ impl Guards {
 }
 
 /// Returns the column that `node` is, if it is nothing else.
-pub(crate) fn bare_column(node: &Value) -> Option<String> {
+pub(crate) fn bare_column(node: &Tree) -> Option<String> {
     node.at("/node/ColumnRef").and_then(column)
 }
 
-fn column(column_ref: &Value) -> Option<String> {
+fn column(column_ref: &Tree) -> Option<String> {
     last(column_ref.get("fields")).map(str::to_owned)
 }
 
-fn is_constant(node: &Value) -> bool {
+fn is_constant(node: &Tree) -> bool {
     match node.at("/node/TypeCast/arg") {
         Some(inner) => is_constant(inner),
         None => node
             .at("/node/AConst")
-            .is_some_and(|constant| constant.get("isnull").and_then(Value::as_bool) == Some(false)),
+            .is_some_and(|constant| constant.get("isnull").and_then(Tree::as_bool) == Some(false)),
     }
 }

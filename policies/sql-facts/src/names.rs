@@ -1,25 +1,8 @@
 //! Reads names out of parse tree nodes, and knows which functions run text as code.
 
 use pg_query::protobuf::RoleSpecType;
-use serde_json::{Map, Value};
 
-pub(crate) type Fields = Map<String, Value>;
-
-/// Finds what a path as `/node/AConst/val` leads to. `Value::pointer` does too, but unescapes each name of the path, and
-/// that is a good part of the time that a statement takes.
-pub(crate) trait At {
-    fn at(&self, path: &str) -> Option<&Value>;
-}
-
-impl At for Value {
-    fn at(&self, path: &str) -> Option<&Value> {
-        path.split('/').skip(1).try_fold(self, |value, name| match value {
-            Value::Object(fields) => fields.get(name),
-            Value::Array(items) => items.get(name.parse::<usize>().ok()?),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-        })
-    }
-}
+use crate::tree::{Fields, Tree};
 
 /// Functions whose argument is itself SQL: what they do is not in the tree.
 const RUNS_TEXT: [&str; 18] = [
@@ -69,7 +52,7 @@ pub(crate) fn hides(name: &str) -> Option<String> {
 
 /// Returns the non-empty text of a field.
 pub(crate) fn text<'t>(fields: &'t Fields, key: &str) -> Option<&'t str> {
-    fields.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+    fields.get(key).and_then(Tree::as_str).filter(|text| !text.is_empty())
 }
 
 /// Tells whether a relation is one of these CTEs. Only a bare name can be: `WITH "a.b" AS (…)` says nothing of the table
@@ -80,19 +63,19 @@ pub(crate) fn is_cte(range_var: &Fields, ctes: &[String]) -> bool {
 }
 
 /// Returns a list of `String` nodes as one dotted name.
-pub(crate) fn dotted(list: Option<&Value>) -> Option<String> {
+pub(crate) fn dotted(list: Option<&Tree>) -> Option<String> {
     let parts: Vec<String> = list?.as_array()?.iter().filter_map(string_node).map(quoted).collect();
     (!parts.is_empty()).then(|| parts.join("."))
 }
 
 /// Returns the last part of a name, bare, as a list of `String` nodes spells it.
-pub(crate) fn last(list: Option<&Value>) -> Option<&str> {
+pub(crate) fn last(list: Option<&Tree>) -> Option<&str> {
     list?.as_array()?.last().and_then(string_node)
 }
 
 /// Returns the schema that an operator is qualified with, as in `OPERATOR(schema.=)`.
 pub(crate) fn operator_schema(expression: &Fields) -> Option<&str> {
-    match expression.get("name")?.as_array()?.as_slice() {
+    match expression.get("name")?.as_array()? {
         [schema, _operator] => string_node(schema),
         _ => None,
     }
@@ -111,8 +94,8 @@ pub(crate) fn quoted(part: &str) -> String {
 }
 
 /// Returns what a `String` node holds.
-pub(crate) fn string_node(node: &Value) -> Option<&str> {
-    node.at("/node/String/sval").and_then(Value::as_str)
+pub(crate) fn string_node(node: &Tree) -> Option<&str> {
+    node.at("/node/String/sval").and_then(Tree::as_str)
 }
 
 /// Returns a relation's name, qualified as it was written.
@@ -129,7 +112,7 @@ pub(crate) fn relation(range_var: &Fields) -> Option<String> {
 pub(crate) fn role(role_spec: &Fields) -> Option<String> {
     let kind = role_spec
         .get("roletype")
-        .and_then(Value::as_i64)
+        .and_then(Tree::as_i64)
         .and_then(|kind| i32::try_from(kind).ok())?;
     match RoleSpecType::try_from(kind) {
         Ok(RoleSpecType::RolespecCstring) => text(role_spec, "rolename").map(str::to_owned),
@@ -144,7 +127,7 @@ pub(crate) fn role(role_spec: &Fields) -> Option<String> {
 /// Returns the kind that a statement node's name stands for: `AlterRoleSetStmt` is `alter_role_set`. Only ANALYZE has
 /// none of its own in the grammar.
 pub(crate) fn kind(node: &str, body: &Fields) -> String {
-    if node == "VacuumStmt" && body.get("is_vacuumcmd").and_then(Value::as_bool) == Some(false) {
+    if node == "VacuumStmt" && body.get("is_vacuumcmd").and_then(Tree::as_bool) == Some(false) {
         return "analyze".to_owned();
     }
     snake(node.strip_suffix("Stmt").unwrap_or(node))

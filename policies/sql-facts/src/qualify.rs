@@ -5,13 +5,10 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use crate::{
-    names::{self, At, Fields},
-    parser,
+    names, parser,
     statement::{ParseError, Statement},
-    tree,
+    tree::{self, Fields, Tree},
 };
 
 /// One name without a schema: of a relation, a function or a type.
@@ -33,9 +30,7 @@ pub enum BareKind {
 /// Returns the bare names of `sql`, in no particular order. Names of the statement's own CTEs are not among them.
 pub fn bare_names(sql: &str) -> Result<Vec<Bare>, ParseError> {
     let parsed = parser::parse(sql)?;
-    let tree = serde_json::to_value(&parsed).map_err(|source| ParseError::Unreadable {
-        message: source.to_string(),
-    })?;
+    let tree = tree::with_positions(&parsed)?;
     let mut found = Vec::new();
     visit(&tree, &Rc::default(), &mut found);
     Ok(found)
@@ -65,10 +60,10 @@ pub fn qualify(sql: &str, with: &[(Bare, String)]) -> Result<Statement, ParseErr
     Ok(statement)
 }
 
-fn visit(value: &Value, ctes: &Rc<Vec<String>>, found: &mut Vec<Bare>) {
+fn visit(value: &Tree, ctes: &Rc<Vec<String>>, found: &mut Vec<Bare>) {
     match value {
-        Value::Array(items) => items.iter().for_each(|item| visit(item, ctes, found)),
-        Value::Object(fields) => {
+        Tree::Array(items) => items.iter().for_each(|item| visit(item, ctes, found)),
+        Tree::Object(fields) => {
             found.extend(bare(fields, ctes));
             let mut ctes = ctes.clone();
             if let Some(with) = fields.get("with_clause").filter(|with| !with.is_null()) {
@@ -77,16 +72,16 @@ fn visit(value: &Value, ctes: &Rc<Vec<String>>, found: &mut Vec<Bare>) {
             let rest = fields.iter().filter(|(key, _)| *key != "with_clause");
             rest.for_each(|(_, value)| visit(value, &ctes, found));
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => {}
     }
 }
 
 /// Without RECURSIVE a CTE sees only those before it.
-fn visit_ctes(with: &Value, ctes: &mut Rc<Vec<String>>, found: &mut Vec<Bare>) {
-    let list = with.get("ctes").and_then(Value::as_array).map(Vec::as_slice);
+fn visit_ctes(with: &Tree, ctes: &mut Rc<Vec<String>>, found: &mut Vec<Bare>) {
+    let list = with.get("ctes").and_then(Tree::as_array);
     let list = list.unwrap_or_default();
-    let name = |cte: &Value| cte.at("/node/CommonTableExpr/ctename")?.as_str().map(str::to_owned);
-    if with.get("recursive").and_then(Value::as_bool) == Some(true) {
+    let name = |cte: &Tree| cte.at("/node/CommonTableExpr/ctename")?.as_str().map(str::to_owned);
+    if with.get("recursive").and_then(Tree::as_bool) == Some(true) {
         Rc::make_mut(ctes).extend(list.iter().filter_map(name));
     }
     for cte in list {
@@ -98,10 +93,8 @@ fn visit_ctes(with: &Value, ctes: &mut Rc<Vec<String>>, found: &mut Vec<Bare>) {
 fn bare(fields: &Fields, ctes: &[String]) -> Option<Bare> {
     let at = usize::try_from(fields.get("location")?.as_i64()?).ok()?;
     let (kind, name) = match list_of(fields) {
-        Some((kind, list)) => match list.as_slice() {
-            [only] => (kind, names::string_node(only)?),
-            _ => return None,
-        },
+        Some((kind, [only])) => (kind, names::string_node(only)?),
+        Some(_) => return None,
         None if is_relation(fields) && !names::is_cte(fields, ctes) => {
             let qualified = ["schemaname", "catalogname"]
                 .iter()
@@ -123,12 +116,12 @@ fn bare(fields: &Fields, ctes: &[String]) -> Option<Bare> {
 fn is_relation(fields: &Fields) -> bool {
     ["relname", "schemaname", "relpersistence"]
         .iter()
-        .all(|key| fields.contains_key(*key))
+        .all(|key| fields.contains_key(key))
 }
 
 /// Returns the list of parts that a function or a type is named by.
-fn list_of(fields: &Fields) -> Option<(BareKind, &Vec<Value>)> {
-    let has = |keys: [&str; 2]| keys.iter().all(|key| fields.contains_key(*key));
+fn list_of(fields: &Fields) -> Option<(BareKind, &[Tree])> {
+    let has = |keys: [&str; 2]| keys.iter().all(|key| fields.contains_key(key));
     let (kind, key) = if has(["func_variadic", "agg_star"]) {
         (BareKind::Function, "funcname")
     } else if has(["typmods", "setof"]) {
@@ -140,15 +133,15 @@ fn list_of(fields: &Fields) -> Option<(BareKind, &Vec<Value>)> {
 }
 
 /// Takes the schemas away that `with` puts in, wherever they stand.
-fn erase(value: &mut Value, with: &[(Bare, String)]) {
+fn erase(value: &mut Tree, with: &[(Bare, String)]) {
     let edited = |kind: BareKind, schema: &str, name: &str| {
         with.iter()
             .any(|(bare, to)| bare.kind == kind && to == schema && bare.name == name)
     };
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| erase(item, with)),
-        Value::Object(fields) => {
-            let parts = list_of(fields).and_then(|(kind, list)| match list.as_slice() {
+        Tree::Array(items) => items.iter_mut().for_each(|item| erase(item, with)),
+        Tree::Object(fields) => {
+            let parts = list_of(fields).and_then(|(kind, list)| match list {
                 [schema, name] => Some((kind, names::string_node(schema)?, names::string_node(name)?)),
                 _ => None,
             });
@@ -156,11 +149,11 @@ fn erase(value: &mut Value, with: &[(Bare, String)]) {
             let drop_schema = is_relation(fields)
                 && matches!((names::text(fields, "schemaname"), names::text(fields, "relname")),
                     (Some(schema), Some(name)) if edited(BareKind::Relation, schema, name));
-            if drop_schema {
-                fields.insert("schemaname".to_owned(), Value::String(String::new()));
+            if let Some(schema) = fields.get_mut("schemaname").filter(|_| drop_schema) {
+                *schema = Tree::String("".into());
             }
             for key in ["funcname", "names"] {
-                if let Some(Value::Array(list)) = fields.get_mut(key).filter(|_| drop_first)
+                if let Some(Tree::Array(list)) = fields.get_mut(key).filter(|_| drop_first)
                     && list.len() == 2
                 {
                     list.remove(0);
@@ -168,7 +161,7 @@ fn erase(value: &mut Value, with: &[(Bare, String)]) {
             }
             fields.values_mut().for_each(|value| erase(value, with));
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => {}
     }
 }
 

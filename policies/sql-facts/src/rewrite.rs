@@ -1,13 +1,12 @@
 //! Other statements made of one: what it reads, and the same with every table's schema written out.
 
 use pg_query::protobuf::{LimitOption, Node, ParseResult, RawStmt, SelectStmt, SetOperation, node::Node as Kind};
-use serde_json::Value;
 
 use crate::{
-    names::Fields,
     parser,
     qualify::{Bare, BareKind, bare_names, qualify},
     statement::{ParseError, Statement},
+    tree::{self, Fields, Tree},
 };
 
 impl Statement {
@@ -93,7 +92,7 @@ fn only(version: i32, root: Kind) -> Result<Statement, ParseError> {
 
 /// Returns the text with its parameters counted from 1 without gaps: a server cannot tell the type of one that is not there.
 fn renumbered(mut text: String) -> Result<String, ParseError> {
-    let tree = json(&parser::parse(&text)?)?;
+    let tree = tree::with_positions(&parser::parse(&text)?)?;
     let mut found: Vec<(usize, u64)> = Vec::new();
     find(&tree, "ParamRef", &mut |node| {
         let field = |name: &str| node.get("ParamRef")?.get(name)?.as_u64();
@@ -114,40 +113,34 @@ fn renumbered(mut text: String) -> Result<String, ParseError> {
     Ok(text)
 }
 
-fn json(parsed: &ParseResult) -> Result<Value, ParseError> {
-    serde_json::to_value(parsed).map_err(|source| ParseError::Unreadable {
-        message: source.to_string(),
-    })
-}
-
 fn node(kind: Kind) -> Node {
     Node { node: Some(kind) }
 }
 
-fn highest_parameter(value: &Value) -> usize {
+fn highest_parameter(value: &Tree) -> usize {
     match value {
-        Value::Array(items) => items.iter().map(highest_parameter).max().unwrap_or(0),
-        Value::Object(fields) => {
+        Tree::Array(items) => items.iter().map(highest_parameter).max().unwrap_or(0),
+        Tree::Object(fields) => {
             let own = fields.get("ParamRef").and_then(|parameter| parameter.get("number"));
             let own = own
-                .and_then(Value::as_u64)
+                .and_then(Tree::as_u64)
                 .and_then(|number| usize::try_from(number).ok());
             let inside = fields.values().map(highest_parameter).max();
             own.unwrap_or(0).max(inside.unwrap_or(0))
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => 0,
     }
 }
 
-fn find(value: &Value, key: &str, found: &mut impl FnMut(&Fields)) {
+fn find(value: &Tree, key: &str, found: &mut impl FnMut(&Fields)) {
     match value {
-        Value::Array(items) => items.iter().for_each(|item| find(item, key, found)),
-        Value::Object(fields) => {
+        Tree::Array(items) => items.iter().for_each(|item| find(item, key, found)),
+        Tree::Object(fields) => {
             if fields.contains_key(key) {
                 found(fields);
             }
             fields.values().for_each(|value| find(value, key, found));
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => {}
     }
 }

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pg_query::protobuf::{AExprKind, BoolExprType, JoinType, SetOperation};
-use serde_json::Value;
 
-use crate::names::{self, At, Fields};
+use crate::names;
+use crate::tree::{Fields, Tree};
 
 /// Stands for whatever is read that is no plain relation.
 const NOT_A_RELATION: &str = "?";
@@ -21,8 +21,8 @@ pub(crate) struct Rows {
 impl Rows {
     /// Returns what the root says of its rows: nothing if it is no SELECT, or has a WITH, UNION or the like.
     pub(crate) fn of(root: &str, body: &Fields) -> Self {
-        let alone = body.get("op").and_then(Value::as_i64) == Some(SetOperation::SetopNone as i64)
-            && body.get("with_clause").is_none_or(Value::is_null);
+        let alone = body.get("op").and_then(Tree::as_i64) == Some(SetOperation::SetopNone as i64)
+            && body.get("with_clause").is_none_or(Tree::is_null);
         if root != "SelectStmt" || !alone {
             return Self::default();
         }
@@ -57,15 +57,15 @@ struct Sources {
 
 impl Sources {
     /// `filtering`: what ON asks for is asked of every row. Beside an outer join it is not.
-    fn add<'t>(&mut self, source: &'t Value, filtering: bool, filters: &mut Vec<&'t Value>) {
-        if let Some(join) = source.at("/node/JoinExpr").and_then(Value::as_object) {
+    fn add<'t>(&mut self, source: &'t Tree, filtering: bool, filters: &mut Vec<&'t Tree>) {
+        if let Some(join) = source.at("/node/JoinExpr").and_then(Tree::as_object) {
             let filtering =
-                filtering && join.get("jointype").and_then(Value::as_i64) == Some(JoinType::JoinInner as i64);
-            for side in ["larg", "rarg"].iter().filter_map(|side| join.get(*side)) {
+                filtering && join.get("jointype").and_then(Tree::as_i64) == Some(JoinType::JoinInner as i64);
+            for side in ["larg", "rarg"].iter().filter_map(|side| join.get(side)) {
                 self.add(side, filtering, filters);
             }
             // An alias of the whole join hides those inside it.
-            match join.get("alias").is_none_or(Value::is_null) {
+            match join.get("alias").is_none_or(Tree::is_null) {
                 true => filters.extend(join.get("quals").filter(|quals| filtering && !quals.is_null())),
                 false => self.by_alias.clear(),
             }
@@ -73,7 +73,7 @@ impl Sources {
         }
         let relation = source
             .at("/node/RangeVar")
-            .and_then(Value::as_object)
+            .and_then(Tree::as_object)
             .filter(|range_var| !renames_columns(range_var));
         match relation.and_then(|range_var| Some((alias(range_var)?, names::relation(range_var)?))) {
             Some((alias, name)) => {
@@ -84,9 +84,9 @@ impl Sources {
         }
     }
 
-    fn add_conditions(&self, condition: &Value, found: &mut BTreeSet<String>) {
+    fn add_conditions(&self, condition: &Tree, found: &mut BTreeSet<String>) {
         match condition.at("/node/BoolExpr") {
-            Some(all) if all.get("boolop").and_then(Value::as_i64) == Some(BoolExprType::AndExpr as i64) => {
+            Some(all) if all.get("boolop").and_then(Tree::as_i64) == Some(BoolExprType::AndExpr as i64) => {
                 list(all.get("args")).for_each(|part| self.add_conditions(part, found));
             }
             Some(_) | None => found.extend(self.condition(condition)),
@@ -94,19 +94,19 @@ impl Sources {
     }
 
     /// Returns `column`, `NOT column`, `column = 'constant'` or `column = column`; none for anything else.
-    fn condition(&self, node: &Value) -> Option<String> {
+    fn condition(&self, node: &Tree) -> Option<String> {
         if let Some(column) = self.column(node) {
             return Some(column);
         }
         if let Some(not) = node.at("/node/BoolExpr") {
-            let negates = not.get("boolop").and_then(Value::as_i64) == Some(BoolExprType::NotExpr as i64);
+            let negates = not.get("boolop").and_then(Tree::as_i64) == Some(BoolExprType::NotExpr as i64);
             return negates
                 .then(|| self.column(not.at("/args/0")?))
                 .flatten()
                 .map(|column| format!("NOT {column}"));
         }
         let comparison = node.at("/node/AExpr")?.as_object()?;
-        let equals = comparison.get("kind").and_then(Value::as_i64) == Some(AExprKind::AexprOp as i64)
+        let equals = comparison.get("kind").and_then(Tree::as_i64) == Some(AExprKind::AexprOp as i64)
             && names::last(comparison.get("name")) == Some("=")
             && names::operator_schema(comparison).is_none_or(|schema| schema == "pg_catalog");
         let (left, right) = (comparison.get("lexpr")?, comparison.get("rexpr")?);
@@ -121,7 +121,7 @@ impl Sources {
     }
 
     /// Returns a column with its relation. Without a qualifier it is one of the only relation there is.
-    fn column(&self, node: &Value) -> Option<String> {
+    fn column(&self, node: &Tree) -> Option<String> {
         let parts: Vec<&str> = list(node.at("/node/ColumnRef/fields"))
             .filter_map(names::string_node)
             .collect();
@@ -150,13 +150,13 @@ impl Sources {
     }
 }
 
-fn counts_rows(call: &Value) -> bool {
+fn counts_rows(call: &Tree) -> bool {
     let name = names::dotted(call.get("funcname"));
     let plain = ["agg_filter", "over"]
         .iter()
-        .all(|key| call.get(*key).is_none_or(Value::is_null));
+        .all(|key| call.get(key).is_none_or(Tree::is_null));
     matches!(name.as_deref(), Some("count" | "pg_catalog.count"))
-        && call.get("agg_star").and_then(Value::as_bool) == Some(true)
+        && call.get("agg_star").and_then(Tree::as_bool) == Some(true)
         && plain
 }
 
@@ -164,7 +164,7 @@ fn alias(range_var: &Fields) -> Option<String> {
     let given = range_var
         .get("alias")
         .and_then(|alias| alias.get("aliasname"))
-        .and_then(Value::as_str);
+        .and_then(Tree::as_str);
     given.or_else(|| names::text(range_var, "relname")).map(str::to_owned)
 }
 
@@ -174,11 +174,11 @@ fn renames_columns(range_var: &Fields) -> bool {
 }
 
 /// Returns a string constant, quoted. Under a cast it may be another one, so a cast is none.
-fn text_constant(node: &Value) -> Option<String> {
+fn text_constant(node: &Tree) -> Option<String> {
     let text = node.at("/node/AConst/val/Sval/sval")?.as_str()?;
     Some(format!("'{}'", text.replace('\'', "''")))
 }
 
-fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
-    value.and_then(Value::as_array).into_iter().flatten()
+fn list(value: Option<&Tree>) -> impl Iterator<Item = &Tree> {
+    value.and_then(Tree::as_array).into_iter().flatten()
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use pg_query::protobuf::{LimitOption, SetOperation};
-use serde_json::Value;
 
 use crate::guards::{Guards, bare_column};
-use crate::names::{self, At, Fields};
+use crate::names;
+use crate::tree::{Fields, Tree};
 
 /// The fields that only a SELECT has all of.
 const CLAUSES: [&str; 4] = ["target_list", "from_clause", "where_clause", "values_lists"];
@@ -48,7 +48,7 @@ impl Select {
     }
 
     /// Returns the column of the relation read that `argument` is, if it is nothing else.
-    pub(crate) fn column(&self, argument: &Value) -> Option<String> {
+    pub(crate) fn column(&self, argument: &Tree) -> Option<String> {
         let column = bare_column(argument)?;
         match &self.handed_through {
             Some(columns) => columns.get(&column).cloned(),
@@ -72,7 +72,7 @@ impl Select {
 
 /// Whether these are the fields of a SELECT, which in an arm of a UNION carries no name.
 pub(crate) fn is_select(body: &Fields) -> bool {
-    CLAUSES.iter().all(|clause| body.contains_key(*clause))
+    CLAUSES.iter().all(|clause| body.contains_key(clause))
 }
 
 /// Returns the name of a SELECT's clause, `other` for the lesser ones.
@@ -85,23 +85,19 @@ pub(crate) fn clause(key: &str) -> &'static str {
 }
 
 fn only_subquery(body: &Fields) -> Option<&Fields> {
-    let [only] = body.get("from_clause")?.as_array()?.as_slice() else {
+    let [only] = body.get("from_clause")?.as_array()? else {
         return None;
     };
     let subselect = only.at("/node/RangeSubselect")?;
     let inner = subselect.at("/subquery/node/SelectStmt")?.as_object()?;
-    let plain = inner.get("op").and_then(Value::as_i64) == Some(SetOperation::SetopNone as i64)
-        && inner.get("with_clause").is_none_or(Value::is_null)
+    let plain = inner.get("op").and_then(Tree::as_i64) == Some(SetOperation::SetopNone as i64)
+        && inner.get("with_clause").is_none_or(Tree::is_null)
         && !renames_columns(subselect);
     plain.then_some(inner)
 }
 
 fn handed_through(inner: &Fields) -> BTreeMap<String, String> {
-    let targets = inner
-        .get("target_list")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let targets = inner.get("target_list").and_then(Tree::as_array).unwrap_or_default();
     let mut columns = BTreeMap::new();
     for target in targets
         .iter()
@@ -118,10 +114,10 @@ fn handed_through(inner: &Fields) -> BTreeMap<String, String> {
     columns
 }
 
-fn add_relations(from: &Value, ctes: &[String], relations: &mut Vec<String>) {
+fn add_relations(from: &Tree, ctes: &[String], relations: &mut Vec<String>) {
     match from {
-        Value::Array(items) => items.iter().for_each(|item| add_relations(item, ctes, relations)),
-        Value::Object(_) => match from.at("/node/RangeVar") {
+        Tree::Array(items) => items.iter().for_each(|item| add_relations(item, ctes, relations)),
+        Tree::Object(_) => match from.at("/node/RangeVar") {
             Some(range_var) => {
                 // An alias with a column list gives the relation's columns other names.
                 let fields = range_var.as_object();
@@ -129,29 +125,29 @@ fn add_relations(from: &Value, ctes: &[String], relations: &mut Vec<String>) {
                 let plain = fields.and_then(names::relation).filter(|_| !hidden);
                 relations.push(plain.unwrap_or_else(|| NOT_A_RELATION.to_owned()));
             }
-            None => match from.at("/node/JoinExpr").and_then(Value::as_object) {
+            None => match from.at("/node/JoinExpr").and_then(Tree::as_object) {
                 Some(join) => {
-                    for side in ["larg", "rarg"].iter().filter_map(|side| join.get(*side)) {
+                    for side in ["larg", "rarg"].iter().filter_map(|side| join.get(side)) {
                         add_relations(side, ctes, relations);
                     }
                 }
                 None => relations.push(NOT_A_RELATION.to_owned()),
             },
         },
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => {}
     }
 }
 
-fn renames_columns(source: &Value) -> bool {
+fn renames_columns(source: &Tree) -> bool {
     source
         .at("/alias/colnames")
-        .and_then(Value::as_array)
+        .and_then(Tree::as_array)
         .is_some_and(|names| !names.is_empty())
 }
 
 fn limit(body: &Fields) -> Option<i64> {
     // WITH TIES may return more rows than it says.
-    if body.get("limit_option").and_then(Value::as_i64) != Some(LimitOption::Count as i64) {
+    if body.get("limit_option").and_then(Tree::as_i64) != Some(LimitOption::Count as i64) {
         return None;
     }
     body.get("limit_count")?.at("/node/AConst/val/Ival/ival")?.as_i64()

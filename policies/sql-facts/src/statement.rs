@@ -2,10 +2,13 @@
 
 use pg_query::protobuf::ParseResult;
 use prost::Message;
-use serde_json::Value;
 
 use crate::facts::Facts;
-use crate::{parser, tree, walk};
+use crate::{
+    parser,
+    tree::{self, Tree},
+    walk,
+};
 
 /// The longest text that is parsed, in bytes.
 pub const MAX_STATEMENT_BYTES: usize = 65_536;
@@ -18,7 +21,7 @@ pub const MAX_PACKED_BYTES: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct Statement {
     canonical: String,
-    tree: Value,
+    tree: Tree,
     facts: Facts,
 }
 
@@ -46,7 +49,7 @@ impl Statement {
 
     /// Returns the tree alone, for who compares it with another and neither judges nor sends it. The same texts are refused,
     /// but for those that only cannot be written back.
-    pub fn tree_of(sql: &str) -> Result<Value, ParseError> {
+    pub fn tree_of(sql: &str) -> Result<Tree, ParseError> {
         tree::of(&parse_one(sql, MAX_PACKED_BYTES)?)
     }
 
@@ -73,7 +76,7 @@ impl Statement {
     }
 
     /// Returns the parse tree without source positions, so that two spellings of one statement compare equal.
-    pub fn tree(&self) -> &Value {
+    pub fn tree(&self) -> &Tree {
         &self.tree
     }
 }

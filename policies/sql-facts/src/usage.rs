@@ -1,13 +1,11 @@
 //! By which columns a statement picks, joins and orders its rows: one scope for each SELECT, UPDATE or DELETE in it.
 
 use pg_query::protobuf::{AExprKind, BoolExprType, NullTestType, SortByDir, SortByNulls};
-use serde_json::Value;
 
 use crate::{
-    guards,
-    names::{self, At, Fields},
-    select,
+    guards, names, select,
     statement::Statement,
+    tree::{Fields, Tree},
 };
 
 /// Deeper than any statement that somebody wants explained.
@@ -92,16 +90,16 @@ struct Walk {
 }
 
 impl Walk {
-    fn statement(&mut self, node: &Value, outer: Option<usize>, depth: usize) {
-        let Some(inner) = node.get("node").and_then(Value::as_object) else {
+    fn statement(&mut self, node: &Tree, outer: Option<usize>, depth: usize) {
+        let Some(inner) = node.get("node").and_then(Tree::as_object) else {
             return;
         };
-        for (kind, body) in inner {
+        for (kind, body) in inner.iter() {
             let Some(body) = body.as_object() else { continue };
-            match kind.as_str() {
+            match kind {
                 "SelectStmt" => self.select(body, outer, depth),
                 "UpdateStmt" | "DeleteStmt" => self.modification(body, outer, depth),
-                _ => self.subqueries(&Value::Object(body.clone()), outer, depth),
+                _ => self.subqueries(&Tree::Object(body.clone()), outer, depth),
             }
         }
     }
@@ -110,14 +108,14 @@ impl Walk {
         let ctes = body
             .get("with_clause")
             .and_then(|with| with.get("ctes"))
-            .and_then(Value::as_array);
+            .and_then(Tree::as_array);
         for cte in ctes
             .into_iter()
             .flatten()
             .filter_map(|cte| cte.at("/node/CommonTableExpr"))
         {
             self.ctes
-                .extend(cte.get("ctename").and_then(Value::as_str).map(str::to_owned));
+                .extend(cte.get("ctename").and_then(Tree::as_str).map(str::to_owned));
             if let Some(query) = cte.get("ctequery") {
                 self.statement(query, outer, depth + 1);
             }
@@ -134,7 +132,7 @@ impl Walk {
             return;
         }
         let scope = self.open(body, outer, depth);
-        for arm in ["larg", "rarg"].iter().filter_map(|arm| body.get(*arm)?.as_object()) {
+        for arm in ["larg", "rarg"].iter().filter_map(|arm| body.get(arm)?.as_object()) {
             self.select(arm, outer, depth + 1);
         }
         self.from(body.get("from_clause"), scope, depth);
@@ -159,7 +157,7 @@ impl Walk {
 
     fn modification(&mut self, body: &Fields, outer: Option<usize>, depth: usize) {
         let scope = self.open(body, outer, depth);
-        if let Some(relation) = body.get("relation").and_then(Value::as_object) {
+        if let Some(relation) = body.get("relation").and_then(Tree::as_object) {
             self.table(relation, scope);
         }
         self.from(body.get("from_clause"), scope, depth);
@@ -170,20 +168,20 @@ impl Walk {
         }
     }
 
-    fn from(&mut self, from: Option<&Value>, scope: usize, depth: usize) {
+    fn from(&mut self, from: Option<&Tree>, scope: usize, depth: usize) {
         if depth > MAX_DEPTH {
             return;
         }
         match from {
-            Some(Value::Array(items)) => items.iter().for_each(|item| self.from(Some(item), scope, depth + 1)),
-            Some(item @ Value::Object(_)) => {
-                if let Some(relation) = item.at("/node/RangeVar").and_then(Value::as_object) {
+            Some(Tree::Array(items)) => items.iter().for_each(|item| self.from(Some(item), scope, depth + 1)),
+            Some(item @ Tree::Object(_)) => {
+                if let Some(relation) = item.at("/node/RangeVar").and_then(Tree::as_object) {
                     self.table(relation, scope);
                 } else if let Some(join) = item.at("/node/JoinExpr") {
                     self.from(join.get("larg"), scope, depth + 1);
                     self.from(join.get("rarg"), scope, depth + 1);
                     self.condition(join.get("quals"), true, scope, depth);
-                    let using = join.get("using_clause").and_then(Value::as_array);
+                    let using = join.get("using_clause").and_then(Tree::as_array);
                     for name in using.into_iter().flatten().filter_map(names::string_node) {
                         self.note(
                             scope,
@@ -208,7 +206,7 @@ impl Walk {
 
     fn table(&mut self, relation: &Fields, scope: usize) {
         let alias = relation.get("alias").filter(|alias| !alias.is_null());
-        let renamed = alias.and_then(|alias| alias.get("colnames")).and_then(Value::as_array);
+        let renamed = alias.and_then(|alias| alias.get("colnames")).and_then(Tree::as_array);
         let hidden = names::is_cte(relation, &self.ctes) || renamed.is_some_and(|names| !names.is_empty());
         let Some(name) = names::text(relation, "relname").filter(|_| !hidden) else {
             return self.other(scope);
@@ -217,7 +215,7 @@ impl Walk {
             schema: names::text(relation, "schemaname").map(str::to_owned),
             alias: alias
                 .and_then(|alias| alias.get("aliasname"))
-                .and_then(Value::as_str)
+                .and_then(Tree::as_str)
                 .unwrap_or(name)
                 .to_owned(),
             name: name.to_owned(),
@@ -233,17 +231,17 @@ impl Walk {
         }
     }
 
-    fn condition(&mut self, condition: Option<&Value>, required: bool, scope: usize, depth: usize) {
+    fn condition(&mut self, condition: Option<&Tree>, required: bool, scope: usize, depth: usize) {
         let Some(condition) = condition.filter(|_| depth <= MAX_DEPTH) else {
             return;
         };
         let Some((kind, body)) = tagged(condition) else { return };
         match kind {
             "BoolExpr" => {
-                let operator = body.get("boolop").and_then(Value::as_i64);
+                let operator = body.get("boolop").and_then(Tree::as_i64);
                 let both = operator == Some(BoolExprType::AndExpr as i64);
                 let not = operator == Some(BoolExprType::NotExpr as i64);
-                for part in body.get("args").and_then(Value::as_array).into_iter().flatten() {
+                for part in body.get("args").and_then(Tree::as_array).into_iter().flatten() {
                     match not {
                         // What must not hold is no way to rows; only a boolean column is.
                         true if column(part).is_none() => self.subqueries(part, Some(scope), depth),
@@ -255,7 +253,7 @@ impl Walk {
                 self.comparison(body, required, scope);
                 self.subqueries(condition, Some(scope), depth);
             }
-            "NullTest" if body.get("nulltesttype").and_then(Value::as_i64) == Some(NullTestType::IsNull as i64) => {
+            "NullTest" if body.get("nulltesttype").and_then(Tree::as_i64) == Some(NullTestType::IsNull as i64) => {
                 self.noted(body.get("arg"), &Condition::Equality, required, scope);
             }
             "BooleanTest" => self.noted(body.get("arg"), &Condition::Equality, required, scope),
@@ -278,7 +276,7 @@ impl Walk {
     }
 
     fn comparison(&mut self, body: &Fields, required: bool, scope: usize) {
-        let kind = body.get("kind").and_then(Value::as_i64).unwrap_or_default();
+        let kind = body.get("kind").and_then(Tree::as_i64).unwrap_or_default();
         let is = |wanted: AExprKind| kind == wanted as i64;
         let operator = names::last(body.get("name")).unwrap_or_default();
         let (left, right) = (body.get("lexpr"), body.get("rexpr"));
@@ -309,15 +307,15 @@ impl Walk {
     }
 
     /// Notes the condition if `side` is a column, or a function of one column alone.
-    fn noted(&mut self, side: Option<&Value>, condition: &Condition, required: bool, scope: usize) {
+    fn noted(&mut self, side: Option<&Tree>, condition: &Condition, required: bool, scope: usize) {
         let Some(side) = side else { return };
         if let Some(column) = column(side) {
             return self.note(scope, column, None, condition.clone(), required);
         }
-        let Some(call) = side.at("/node/FuncCall").and_then(Value::as_object) else {
+        let Some(call) = side.at("/node/FuncCall").and_then(Tree::as_object) else {
             return;
         };
-        let arguments = call.get("args").and_then(Value::as_array).map(Vec::as_slice);
+        let arguments = call.get("args").and_then(Tree::as_array);
         if let (Some([argument]), Some(function)) = (arguments, names::dotted(call.get("funcname")))
             && let Some(column) = column(argument)
         {
@@ -338,20 +336,20 @@ impl Walk {
     }
 
     /// Finds the SELECTs anywhere in `value` and opens a scope for each.
-    fn subqueries(&mut self, value: &Value, outer: Option<usize>, depth: usize) {
+    fn subqueries(&mut self, value: &Tree, outer: Option<usize>, depth: usize) {
         if depth > MAX_DEPTH {
             return;
         }
         match value {
-            Value::Array(items) => items.iter().for_each(|item| self.subqueries(item, outer, depth + 1)),
-            Value::Object(fields) => match fields.get("SelectStmt").and_then(Value::as_object) {
+            Tree::Array(items) => items.iter().for_each(|item| self.subqueries(item, outer, depth + 1)),
+            Tree::Object(fields) => match fields.get("SelectStmt").and_then(Tree::as_object) {
                 Some(select) => self.select(select, outer, depth + 1),
                 None if select::is_select(fields) => self.select(fields, outer, depth + 1),
                 None => fields
                     .values()
                     .for_each(|value| self.subqueries(value, outer, depth + 1)),
             },
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => {}
         }
     }
 }
@@ -365,12 +363,12 @@ impl Column {
     }
 }
 
-fn tagged(value: &Value) -> Option<(&str, &Fields)> {
+fn tagged(value: &Tree) -> Option<(&str, &Fields)> {
     let (kind, body) = value.get("node")?.as_object()?.iter().next()?;
     Some((kind, body.as_object()?))
 }
 
-fn column(node: &Value) -> Option<Column> {
+fn column(node: &Tree) -> Option<Column> {
     let fields = node.at("/node/ColumnRef/fields")?.as_array()?;
     let parts: Option<Vec<&str>> = fields.iter().map(names::string_node).collect();
     match parts?.as_slice() {
@@ -383,36 +381,32 @@ fn column(node: &Value) -> Option<Column> {
     }
 }
 
-fn has_column(expression: &Value) -> bool {
+fn has_column(expression: &Tree) -> bool {
     let mut found = std::collections::BTreeSet::new();
     guards::columns(expression, &mut found);
     !found.is_empty()
 }
 
 /// Returns the one plain column that a subquery yields.
-fn only_target(subquery: &Value) -> Option<Column> {
+fn only_target(subquery: &Tree) -> Option<Column> {
     let targets = subquery.at("/node/SelectStmt/target_list")?.as_array()?;
-    match targets.as_slice() {
+    match targets {
         [only] => column(only.at("/node/ResTarget/val")?),
         _ => None,
     }
 }
 
 fn ordered(body: &Fields) -> Vec<Ordered> {
-    let items = body.get("sort_clause").and_then(Value::as_array).into_iter().flatten();
-    let targets = body
-        .get("target_list")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let items = body.get("sort_clause").and_then(Tree::as_array).into_iter().flatten();
+    let targets = body.get("target_list").and_then(Tree::as_array).unwrap_or_default();
     items
         .map_while(|item| {
             let sort = item.at("/node/SortBy")?;
-            let direction = sort.get("sortby_dir").and_then(Value::as_i64)?;
+            let direction = sort.get("sortby_dir").and_then(Tree::as_i64)?;
             if direction == SortByDir::SortbyUsing as i64 {
                 return None;
             }
-            let nulls = sort.get("sortby_nulls").and_then(Value::as_i64)?;
+            let nulls = sort.get("sortby_nulls").and_then(Tree::as_i64)?;
             Some(Ordered {
                 column: sorted_column(sort.get("node")?, targets)?,
                 descending: direction == SortByDir::SortbyDesc as i64,
@@ -427,15 +421,15 @@ fn ordered(body: &Fields) -> Vec<Ordered> {
 }
 
 /// ORDER BY names an output column by its name or number before it names a column of a table.
-fn sorted_column(node: &Value, targets: &[Value]) -> Option<Column> {
-    let value = |target: &Value| column(target.at("/node/ResTarget/val")?);
-    if let Some(number) = node.at("/node/AConst/val/Ival/ival").and_then(Value::as_u64) {
+fn sorted_column(node: &Tree, targets: &[Tree]) -> Option<Column> {
+    let value = |target: &Tree| column(target.at("/node/ResTarget/val")?);
+    if let Some(number) = node.at("/node/AConst/val/Ival/ival").and_then(Tree::as_u64) {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         return targets.get(index).and_then(value);
     }
     let plain = column(node)?;
-    let named = |target: &&Value| {
-        let name = target.at("/node/ResTarget/name").and_then(Value::as_str);
+    let named = |target: &&Tree| {
+        let name = target.at("/node/ResTarget/name").and_then(Tree::as_str);
         plain.qualifier.is_none() && name == Some(plain.name.as_str())
     };
     match targets.iter().find(named) {

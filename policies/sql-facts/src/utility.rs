@@ -1,10 +1,10 @@
 //! What the root says if it is a utility statement that maintains or configures one object: on what, with which options.
 
 use pg_query::protobuf::{AlterTableType, DropBehavior, ObjectType, ReindexObjectType, VariableSetKind};
-use serde_json::Value;
 
 use crate::facts::{Object, Parameter, Utility};
-use crate::names::{self, At, Fields};
+use crate::names;
+use crate::tree::{Fields, Tree};
 
 /// Stands for a value that is no plain constant.
 const NOT_A_CONSTANT: &str = "?";
@@ -50,7 +50,7 @@ pub(crate) fn of(root: &str, body: &Fields) -> Utility {
         }
         "AlterRoleSetStmt" => {
             utility.database = names::text(body, "database").unwrap_or_default().to_owned();
-            if let Some(set) = body.get("setstmt").and_then(Value::as_object) {
+            if let Some(set) = body.get("setstmt").and_then(Tree::as_object) {
                 let kind = number(set.get("kind")).and_then(|kind| VariableSetKind::try_from(kind).ok());
                 utility
                     .commands
@@ -77,7 +77,7 @@ pub(crate) fn is_on(option: &Fields) -> bool {
     }
 }
 
-fn parameters(options: Option<&Value>) -> Vec<Parameter> {
+fn parameters(options: Option<&Tree>) -> Vec<Parameter> {
     list(options)
         .filter_map(|node| node.at("/node/DefElem")?.as_object())
         .map(|option| {
@@ -95,28 +95,28 @@ fn parameters(options: Option<&Value>) -> Vec<Parameter> {
 }
 
 /// Returns a constant as text; a word that the grammar takes for a type's name, as `off` in `SET (x = off)`, is one.
-fn constant(node: &Value) -> String {
+fn constant(node: &Tree) -> String {
     let of = |path: &str| node.at(path);
     let text = of("/node/String/sval")
         .or_else(|| of("/node/AConst/val/Sval/sval"))
         .or_else(|| of("/node/Float/fval"))
         .or_else(|| of("/node/AConst/val/Fval/fval"))
-        .and_then(Value::as_str)
+        .and_then(Tree::as_str)
         .map(str::to_owned);
     let number = of("/node/Integer/ival").or_else(|| of("/node/AConst/val/Ival/ival"));
     let boolean = of("/node/Boolean/boolval").or_else(|| of("/node/AConst/val/Boolval/boolval"));
     let word = || {
         let names = of("/node/TypeName/names")?.as_array()?;
-        let [only] = names.as_slice() else { return None };
+        let [only] = names else { return None };
         names::string_node(only).map(str::to_owned)
     };
-    text.or_else(|| number.and_then(Value::as_i64).map(|number| number.to_string()))
-        .or_else(|| boolean.and_then(Value::as_bool).map(|boolean| boolean.to_string()))
+    text.or_else(|| number.and_then(Tree::as_i64).map(|number| number.to_string()))
+        .or_else(|| boolean.and_then(Tree::as_bool).map(|boolean| boolean.to_string()))
         .or_else(word)
         .unwrap_or_else(|| NOT_A_CONSTANT.to_owned())
 }
 
-fn range_var(node: &Value) -> Option<Object> {
+fn range_var(node: &Tree) -> Option<Object> {
     let fields = node.as_object()?;
     let name = names::text(fields, "relname")?.to_owned();
     // With a database before it, the schema is not all that qualifies the name.
@@ -128,7 +128,7 @@ fn range_var(node: &Value) -> Option<Object> {
 }
 
 /// A dropped object is a list of name parts, or one name.
-fn named_object(node: &Value) -> Object {
+fn named_object(node: &Tree) -> Object {
     let parts: Vec<&str> = match node.at("/node/List/items") {
         Some(items) => list(Some(items)).filter_map(names::string_node).collect(),
         None => names::string_node(node).into_iter().collect(),
@@ -146,7 +146,7 @@ fn named_object(node: &Value) -> Object {
     }
 }
 
-fn object_type(kind: Option<&Value>) -> String {
+fn object_type(kind: Option<&Tree>) -> String {
     number(kind)
         .and_then(|kind| ObjectType::try_from(kind).ok())
         .map_or_else(String::new, |kind| lower(kind.as_str_name(), "OBJECT_"))
@@ -167,13 +167,13 @@ fn cascades(body: &Fields) -> bool {
 }
 
 fn flag(body: &Fields, key: &str) -> bool {
-    body.get(key).and_then(Value::as_bool) == Some(true)
+    body.get(key).and_then(Tree::as_bool) == Some(true)
 }
 
-fn number(value: Option<&Value>) -> Option<i32> {
+fn number(value: Option<&Tree>) -> Option<i32> {
     value?.as_i64().and_then(|number| i32::try_from(number).ok())
 }
 
-fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
-    value.and_then(Value::as_array).into_iter().flatten()
+fn list(value: Option<&Tree>) -> impl Iterator<Item = &Tree> {
+    value.and_then(Tree::as_array).into_iter().flatten()
 }

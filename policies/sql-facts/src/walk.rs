@@ -5,20 +5,20 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use pg_query::protobuf::{CmdType, ObjectType, VariableSetKind};
-use serde_json::Value;
 
 use crate::facts::{Call, Facts};
 use crate::guards::{self, Guards};
-use crate::names::{self, At, Fields};
+use crate::names;
 use crate::rows::Rows;
 use crate::select::{self, Select};
 use crate::statement::ParseError;
+use crate::tree::{Fields, Tree};
 use crate::utility;
 
 /// Deeper than any tree that the parser hands over; passing it means that bound is gone.
 const MAX_DEPTH: usize = 512;
 
-pub(crate) fn facts_of(tree: &Value) -> Result<Facts, ParseError> {
+pub(crate) fn facts_of(tree: &Tree) -> Result<Facts, ParseError> {
     let (name, body) = tagged(tree).ok_or_else(|| ParseError::Unreadable {
         message: "no statement node".into(),
     })?;
@@ -96,7 +96,7 @@ impl Walk {
         }
     }
 
-    fn value(&mut self, value: &Value, place: &Place) -> Result<(), ParseError> {
+    fn value(&mut self, value: &Tree, place: &Place) -> Result<(), ParseError> {
         if place.depth > MAX_DEPTH {
             return Err(ParseError::Unreadable {
                 message: "statement is nested too deeply".into(),
@@ -107,13 +107,13 @@ impl Walk {
             ..place.clone()
         };
         match value {
-            Value::Array(items) => items.iter().try_for_each(|item| self.value(item, place)),
-            Value::Object(fields) => match tagged(value) {
+            Tree::Array(items) => items.iter().try_for_each(|item| self.value(item, place)),
+            Tree::Object(fields) => match tagged(value) {
                 Some((name, body)) if name.ends_with("Stmt") => self.statement(name, body, place),
                 Some((name, body)) => self.node(name, body, place),
                 None => self.node(shape(fields), fields, place),
             },
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => Ok(()),
         }
     }
 
@@ -122,7 +122,7 @@ impl Walk {
             self.nested.insert(names::kind(name, body));
         }
         self.note_statement(name, body);
-        let copies_out = name == "CopyStmt" && body.get("is_from").and_then(Value::as_bool) == Some(false);
+        let copies_out = name == "CopyStmt" && body.get("is_from").and_then(Tree::as_bool) == Some(false);
         let reading = name == "SelectStmt" || copies_out;
         let place = Place {
             statements: place.statements + 1,
@@ -150,7 +150,7 @@ impl Walk {
             "LoadStmt" => self.hide("load library"),
             "CreateExtensionStmt" | "AlterExtensionStmt" => self.hide("extension script"),
             "CreatePlangStmt" => self.hide("language handler"),
-            "CopyStmt" if body.get("is_program").and_then(Value::as_bool) == Some(true) => self.hide("copy program"),
+            "CopyStmt" if body.get("is_program").and_then(Tree::as_bool) == Some(true) => self.hide("copy program"),
             "CopyStmt" if names::text(body, "filename").is_some() => self.hide("copy file"),
             "DropStmt" | "CommentStmt" | "SecLabelStmt" => {
                 for object in body.get("objects").into_iter().chain(body.get("object")) {
@@ -158,23 +158,19 @@ impl Walk {
                 }
             }
             "CreateRoleStmt" => self.roles.extend(names::text(body, "role").map(str::to_owned)),
-            "RenameStmt" if body.get("relation").is_none_or(Value::is_null) => {
+            "RenameStmt" if body.get("relation").is_none_or(Tree::is_null) => {
                 let name = names::text(body, "subname").map(str::to_owned);
-                match body.get("rename_type").and_then(Value::as_i64) == Some(ObjectType::ObjectRole as i64) {
+                match body.get("rename_type").and_then(Tree::as_i64) == Some(ObjectType::ObjectRole as i64) {
                     true => self.roles.extend(name),
                     false => self.written.extend(name),
                 }
             }
             "GrantRoleStmt" => {
-                let granted = body
-                    .get("granted_roles")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten();
+                let granted = body.get("granted_roles").and_then(Tree::as_array).into_iter().flatten();
                 let granted = granted.filter_map(|node| node.at("/node/AccessPriv/priv_name"));
-                self.roles.extend(granted.filter_map(Value::as_str).map(str::to_owned));
+                self.roles.extend(granted.filter_map(Tree::as_str).map(str::to_owned));
             }
-            "AlterRoleSetStmt" if body.get("role").is_none_or(Value::is_null) => {
+            "AlterRoleSetStmt" if body.get("role").is_none_or(Tree::is_null) => {
                 self.roles.insert("all".into());
             }
             "VariableSetStmt" => self.note_setting(body),
@@ -217,7 +213,7 @@ impl Walk {
     }
 
     fn fields(&mut self, body: &Fields, place: &Place) -> Result<(), ParseError> {
-        if body.get("concurrent").and_then(Value::as_bool) == Some(true) {
+        if body.get("concurrent").and_then(Tree::as_bool) == Some(true) {
             self.concurrently = Some(true);
         }
         if body.get("into_clause").is_some_and(|into| !into.is_null()) {
@@ -230,7 +226,7 @@ impl Walk {
             place.selects += 1;
         }
         for (key, value) in body.iter().filter(|(key, _)| *key != "with_clause") {
-            let reads = matches!(key.as_str(), "from_clause" | "using_clause" | "source_relation");
+            let reads = matches!(key, "from_clause" | "using_clause" | "source_relation");
             // The rows that FOR UPDATE OF names are aliases of relations that FROM has named already.
             if key == "locked_rels" {
                 continue;
@@ -255,17 +251,13 @@ impl Walk {
         let Some(with) = body.get("with_clause").filter(|with| !with.is_null()) else {
             return Ok(place);
         };
-        let list = with
-            .get("ctes")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let name_of = |cte: &Value| {
+        let list = with.get("ctes").and_then(Tree::as_array).unwrap_or_default();
+        let name_of = |cte: &Tree| {
             cte.at("/node/CommonTableExpr/ctename")
-                .and_then(Value::as_str)
+                .and_then(Tree::as_str)
                 .map(str::to_owned)
         };
-        if with.get("recursive").and_then(Value::as_bool) == Some(true) {
+        if with.get("recursive").and_then(Tree::as_bool) == Some(true) {
             Rc::make_mut(&mut place.ctes).extend(list.iter().filter_map(name_of));
         }
         for cte in list {
@@ -285,10 +277,10 @@ impl Walk {
     }
 
     /// A dropped or commented object is a list of name parts, a list of such lists, or a node that has one.
-    fn note_objects(&mut self, object: &Value) {
+    fn note_objects(&mut self, object: &Tree) {
         match object {
-            Value::Array(items) => items.iter().for_each(|item| self.note_objects(item)),
-            Value::Object(_) => {
+            Tree::Array(items) => items.iter().for_each(|item| self.note_objects(item)),
+            Tree::Object(_) => {
                 let list = object
                     .at("/node/List/items")
                     .or_else(|| object.at("/node/ObjectWithArgs/objname"));
@@ -297,7 +289,7 @@ impl Walk {
                     None => self.written.extend(names::string_node(object).map(str::to_owned)),
                 }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => {}
         }
     }
 
@@ -310,14 +302,14 @@ impl Walk {
             match call
                 .get("args")
                 .and_then(|args| args.at("/0/node/AConst/val/Sval/sval"))
-                .and_then(Value::as_str)
+                .and_then(Tree::as_str)
             {
                 Some(setting) => self.settings.extend([setting.to_ascii_lowercase()]),
                 None => self.hide("dynamic setting: set_config"),
             }
         }
         let select = &place.select;
-        let argument = |nth: usize| select.column(call.get("args")?.get(nth)?);
+        let argument = |nth: usize| select.column(call.get("args")?.as_array()?.get(nth)?);
         self.calls.insert(Call {
             function: name.clone(),
             first_argument: argument(0),
@@ -334,7 +326,7 @@ impl Walk {
     }
 
     fn note_setting(&mut self, set: &Fields) {
-        let resets_all = set.get("kind").and_then(Value::as_i64) == Some(VariableSetKind::VarResetAll as i64);
+        let resets_all = set.get("kind").and_then(Tree::as_i64) == Some(VariableSetKind::VarResetAll as i64);
         match names::text(set, "name") {
             Some(name) => self.settings.insert(name.to_ascii_lowercase()),
             None if resets_all => self.settings.insert("all".into()),
@@ -345,7 +337,7 @@ impl Walk {
     fn note_merge_action(&mut self, clause: &Fields) {
         let command = clause
             .get("command_type")
-            .and_then(Value::as_i64)
+            .and_then(Tree::as_i64)
             .and_then(|kind| i32::try_from(kind).ok());
         let kind = match command.map(CmdType::try_from) {
             Some(Ok(CmdType::CmdDelete)) => "delete",
@@ -365,33 +357,33 @@ impl Walk {
 fn options(body: &Fields) -> BTreeSet<String> {
     let lists = ["options", "params", "opt"]
         .iter()
-        .filter_map(|key| body.get(*key))
-        .filter_map(Value::as_array);
+        .filter_map(|key| body.get(key))
+        .filter_map(Tree::as_array);
     let names = lists
         .flatten()
         .filter_map(|node| node.at("/node/DefElem/defname"))
-        .filter_map(Value::as_str);
+        .filter_map(Tree::as_str);
     names.map(str::to_ascii_lowercase).collect()
 }
 
 fn only_constant(call: &Fields) -> Option<String> {
-    let [only] = call.get("args")?.as_array()?.as_slice() else {
+    let [only] = call.get("args")?.as_array()? else {
         return None;
     };
     only.at("/node/AConst/val/Sval/sval")?.as_str().map(str::to_owned)
 }
 
 /// Returns the name and fields of a node that carries its type: `{"node": {"SelectStmt": {…}}}`.
-fn tagged(value: &Value) -> Option<(&str, &Fields)> {
+fn tagged(value: &Tree) -> Option<(&str, &Fields)> {
     let fields = value.as_object().filter(|fields| fields.len() == 1)?;
     let inner = fields.get("node")?.as_object().filter(|inner| inner.len() == 1)?;
     let (name, body) = inner.iter().next()?;
-    body.as_object().map(|body| (name.as_str(), body))
+    body.as_object().map(|body| (name, body))
 }
 
 /// Returns the type of a node that stands in a field of fixed type and so carries no name of its own.
 fn shape(fields: &Fields) -> &'static str {
-    let has = |keys: &[&str]| keys.iter().all(|key| fields.contains_key(*key));
+    let has = |keys: &[&str]| keys.iter().all(|key| fields.contains_key(key));
     if has(&["relname", "schemaname", "relpersistence"]) {
         "RangeVar"
     } else if has(&["roletype", "rolename"]) {

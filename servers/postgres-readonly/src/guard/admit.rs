@@ -6,7 +6,7 @@ use std::{
 };
 
 use kit::CancellationToken;
-use serde_json::Value;
+use sql_facts::Tree;
 use sql_facts::{Bare, BareKind, ParseError, Statement};
 
 use super::{
@@ -208,7 +208,7 @@ impl Path {
     async fn setting_for(
         &self,
         lookup: Lookup<'_>,
-        tree: &Value,
+        tree: &Tree,
         uses: &Uses,
         reached: &Reached,
     ) -> Result<String, NotAdmitted> {

@@ -5,8 +5,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use serde_json::Value;
 use sql_facts::Statement;
+use sql_facts::Tree;
 
 use super::{
     NotAdmitted, Refusal,
@@ -325,7 +325,7 @@ impl<'a> Judge<'a> {
     /// Judges code that is tied to what is built in, where the statement can meet it.
     async fn unnamed(
         &mut self,
-        tree: &Value,
+        tree: &Tree,
         uses: &Uses,
         found: &BTreeMap<Wanted, Found>,
         body: &Body,
@@ -608,7 +608,7 @@ pub(super) async fn typing_of(
 }
 
 /// Whether a statement may meet code that is tied to what is built in.
-fn meets(danger: &Danger, tree: &Value, uses: &Uses, known: &Known, body: &Body) -> bool {
+fn meets(danger: &Danger, tree: &Tree, uses: &Uses, known: &Known, body: &Body) -> bool {
     match (danger.source, danger.target) {
         (Some(source), Some(target)) => typing::may_run(
             tree,

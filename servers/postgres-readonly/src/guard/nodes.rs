@@ -1,6 +1,6 @@
 //! The kinds of syntax that a read may consist of. What is not listed is refused, known or not.
 
-use serde_json::Value;
+use sql_facts::Tree;
 
 /// Nodes that a raw parse tree of SELECT, SHOW and EXPLAIN may hold. None of them can write, lock or define; those that
 /// name something (functions, types, relations) are judged by what they name.
@@ -96,23 +96,23 @@ const PLANNED: &[&str] = &[
 ];
 
 /// Returns the first node in the tree that is not on the list; `planned` says that the statement is not run.
-pub fn first_unknown(tree: &Value, planned: bool) -> Option<&str> {
+pub fn first_unknown(tree: &Tree, planned: bool) -> Option<&str> {
     let known = |name: &str| HARMLESS.contains(&name) || (planned && PLANNED.contains(&name));
     // Depth is bounded by the parser; the work list keeps this off the stack all the same.
     let mut left = vec![tree];
     while let Some(value) = left.pop() {
         match value {
-            Value::Array(items) => left.extend(items),
-            Value::Object(fields) => {
+            Tree::Array(items) => left.extend(items),
+            Tree::Object(fields) => {
                 // A node is `{"node": {"<name>": {…}}}`; ORDER BY has a field of that name too, which holds such a one.
-                if let Some(Value::Object(node)) = fields.get("node")
-                    && let Some(name) = node.keys().find(|name| *name != "node" && !known(name))
+                if let Some(Tree::Object(node)) = fields.get("node")
+                    && let Some((name, _)) = node.iter().find(|(name, _)| *name != "node" && !known(name))
                 {
                     return Some(name);
                 }
                 left.extend(fields.values());
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => {}
         }
     }
     None

@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use serde_json::Value;
+use sql_facts::{Fields, Tree};
 
 /// The types that an expression can have; `None` is any.
 type Types = Option<BTreeSet<u32>>;
@@ -81,12 +81,12 @@ pub struct Cast {
 }
 
 /// Returns whether the statement `tree` may run `cast`.
-pub fn may_run(tree: &Value, known: &Known, body: &Body, cast: Cast) -> bool {
+pub fn may_run(tree: &Tree, known: &Known, body: &Body, cast: Cast) -> bool {
     Typing::of(tree, known, body, cast, &BTreeSet::new()).meets(tree)
 }
 
 /// Returns whether a bare operator or function name in `tree` may come to mean one of `harmful`.
-pub fn may_choose(tree: &Value, known: &Known, harmful: &BTreeSet<u32>) -> bool {
+pub fn may_choose(tree: &Tree, known: &Known, harmful: &BTreeSet<u32>) -> bool {
     let none = Cast {
         source: 0,
         target: 0,
@@ -97,7 +97,7 @@ pub fn may_choose(tree: &Value, known: &Known, harmful: &BTreeSet<u32>) -> bool 
 }
 
 /// Returns whether any value in the statement `tree` can have the type `oid`.
-pub fn may_have(tree: &Value, known: &Known, body: &Body, oid: u32) -> bool {
+pub fn may_have(tree: &Tree, known: &Known, body: &Body, oid: u32) -> bool {
     let none = Cast {
         source: oid,
         target: oid,
@@ -130,7 +130,7 @@ struct Typing<'a> {
     known: &'a Known,
     cast: Cast,
     /// Expressions that columns of a name stand for; `None` is one that cannot be told.
-    defined: BTreeMap<&'a str, Vec<Option<&'a Value>>>,
+    defined: BTreeMap<&'a str, Vec<Option<&'a Tree>>>,
     body: &'a Body,
     harmful: &'a BTreeSet<u32>,
     /// Whether the cast's source, and its target, can be among the statement's values at all.
@@ -140,8 +140,8 @@ struct Typing<'a> {
 }
 
 impl<'a> Typing<'a> {
-    fn of(tree: &'a Value, known: &'a Known, body: &'a Body, cast: Cast, harmful: &'a BTreeSet<u32>) -> Self {
-        let mut defined: BTreeMap<&str, Vec<Option<&Value>>> = BTreeMap::new();
+    fn of(tree: &'a Tree, known: &'a Known, body: &'a Body, cast: Cast, harmful: &'a BTreeSet<u32>) -> Self {
+        let mut defined: BTreeMap<&str, Vec<Option<&Tree>>> = BTreeMap::new();
         walk(tree, &mut |name, body| define(name, body, &mut defined));
         let mut typing = Self {
             known,
@@ -159,7 +159,7 @@ impl<'a> Typing<'a> {
         typing
     }
 
-    fn meets(&self, tree: &'a Value) -> bool {
+    fn meets(&self, tree: &'a Tree) -> bool {
         let mut may = self.results_in_it(tree);
         walk(tree, &mut |name, body| may = may || self.runs(name, body));
         may
@@ -167,7 +167,7 @@ impl<'a> Typing<'a> {
 
     /// Whether the columns of a body are made into the function's result by the cast. Of a result that is a row only that
     /// is known.
-    fn results_in_it(&self, tree: &'a Value) -> bool {
+    fn results_in_it(&self, tree: &'a Tree) -> bool {
         let Some(result) = self.body.result else { return false };
         let is_row = result >= FIRST_USER_OID || POLYMORPHIC.contains(&result);
         let wanted = self.cast.assignment && (is_row || result == self.cast.target);
@@ -218,13 +218,13 @@ impl<'a> Typing<'a> {
     }
 
     /// Whether this node itself, not what is in it, may run the cast.
-    fn runs(&self, name: &str, body: &'a Value) -> bool {
+    fn runs(&self, name: &str, body: &'a Tree) -> bool {
         let wants = |target: u32, keys: &[&str]| {
             self.cast.assignment
                 && self.cast.target == target
                 && keys
                     .iter()
-                    .filter_map(|key| body.get(*key))
+                    .filter_map(|key| body.get(key))
                     .any(|node| self.can_be_source(node))
         };
         match name {
@@ -255,7 +255,7 @@ impl<'a> Typing<'a> {
             "WindowDef" => {
                 let range = body
                     .get("frame_options")
-                    .and_then(Value::as_i64)
+                    .and_then(Tree::as_i64)
                     .is_some_and(|options| options & FRAME_RANGE != 0);
                 let offsets = ["start_offset", "end_offset"]
                     .into_iter()
@@ -274,7 +274,7 @@ impl<'a> Typing<'a> {
         }
     }
 
-    fn can_be_source(&self, node: &'a Value) -> bool {
+    fn can_be_source(&self, node: &'a Tree) -> bool {
         !node.is_null() && self.may_be_source(&self.types(node, 0))
     }
 
@@ -286,12 +286,12 @@ impl<'a> Typing<'a> {
     }
 
     /// A cast that is written, of a value or of the elements of an array.
-    fn is_run_by(&self, body: &'a Value) -> bool {
+    fn is_run_by(&self, body: &'a Tree) -> bool {
         let (Some(r#type), Some(argument)) = (body.get("type_name"), body.get("arg")) else {
             return false;
         };
         // A row is cast field by field.
-        if let Some(row) = argument.pointer("/node/RowExpr") {
+        if let Some(row) = argument.at("/node/RowExpr") {
             return list(row, "args").iter().any(|node| self.can_be_source(node));
         }
         let targets = self.of_name(r#type, false);
@@ -307,7 +307,7 @@ impl<'a> Typing<'a> {
         }
     }
 
-    fn call(&self, body: &'a Value) -> (bool, Types) {
+    fn call(&self, body: &'a Tree) -> (bool, Types) {
         let Some(name) = last(body.get("funcname")) else {
             return (false, None);
         };
@@ -321,7 +321,7 @@ impl<'a> Typing<'a> {
             .collect();
         if list(body, "args")
             .iter()
-            .any(|node| node.pointer("/node/NamedArgExpr").is_some())
+            .any(|node| node.at("/node/NamedArgExpr").is_some())
         {
             let any = arguments.iter().any(|types| self.may_be_source(types));
             let wanted = candidates
@@ -485,7 +485,7 @@ impl<'a> Typing<'a> {
         (!all.is_empty()).then_some(all)
     }
 
-    fn unifies(&self, nodes: &[&'a Value]) -> bool {
+    fn unifies(&self, nodes: &[&'a Tree]) -> bool {
         let target = |types: &Types| {
             types
                 .as_ref()
@@ -496,40 +496,40 @@ impl<'a> Typing<'a> {
             && nodes.iter().any(|node| target(&self.types(node, 0)))
     }
 
-    fn branches(&self, body: &'a Value) -> Vec<&'a Value> {
-        let mut branches: Vec<&Value> = list(body, "args")
+    fn branches(&self, body: &'a Tree) -> Vec<&'a Tree> {
+        let mut branches: Vec<&Tree> = list(body, "args")
             .iter()
-            .filter_map(|when| when.pointer("/node/CaseWhen/result"))
+            .filter_map(|when| when.at("/node/CaseWhen/result"))
             .collect();
         branches.extend(body.get("defresult").filter(|node| !node.is_null()));
         branches
     }
 
-    fn compares_branches(&self, body: &'a Value) -> bool {
+    fn compares_branches(&self, body: &'a Tree) -> bool {
         let Some(subject) = body.get("arg").filter(|node| !node.is_null()) else {
             return false;
         };
         let whens = list(body, "args")
             .into_iter()
-            .filter_map(|when| when.pointer("/node/CaseWhen/expr"));
+            .filter_map(|when| when.at("/node/CaseWhen/expr"));
         whens.into_iter().any(|when| {
             self.resolve("=", &[self.types(subject, 0), self.types(when, 0)], true)
                 .0
         })
     }
 
-    fn compares_subselect(&self, body: &'a Value) -> bool {
+    fn compares_subselect(&self, body: &'a Tree) -> bool {
         let Some(subject) = body.get("testexpr").filter(|node| !node.is_null()) else {
             return false;
         };
         let operator = last(body.get("oper_name")).unwrap_or("=");
-        let first = body.pointer("/subselect/node/SelectStmt/target_list/0/node/ResTarget/val");
+        let first = body.at("/subselect/node/SelectStmt/target_list/0/node/ResTarget/val");
         let other = first.and_then(|node| self.types(node, 0));
         self.resolve(operator, &[self.types(subject, 0), other], true).0
     }
 
-    fn joins(&self, body: &'a Value) -> bool {
-        let natural = body.get("is_natural") == Some(&Value::Bool(true));
+    fn joins(&self, body: &'a Tree) -> bool {
+        let natural = body.get("is_natural") == Some(&Tree::Bool(true));
         let columns = list(body, "using_clause").into_iter().filter_map(text);
         let same = |name: &str| {
             let types = self.of_column(name, 0);
@@ -546,17 +546,17 @@ impl<'a> Typing<'a> {
     }
 
     /// Whether the columns of a set operation, or of the rows of VALUES, get one type by the cast.
-    fn sets(&self, body: &'a Value) -> bool {
+    fn sets(&self, body: &'a Tree) -> bool {
         let rows = rows(body);
         let widest = rows.iter().map(Vec::len).max().unwrap_or(0);
         (0..widest).any(|at| {
-            let column: Vec<&Value> = rows.iter().filter_map(|row| row.get(at).copied()).collect();
+            let column: Vec<&Tree> = rows.iter().filter_map(|row| row.get(at).copied()).collect();
             column.len() > 1 && self.unifies(&column)
         })
     }
 
     /// Returns operator and operands of every comparison that an expression makes.
-    fn operands(&self, body: &'a Value) -> Vec<(&'a str, Vec<Types>)> {
+    fn operands(&self, body: &'a Tree) -> Vec<(&'a str, Vec<Types>)> {
         let Some(operator) = last(body.get("name")) else {
             return Vec::new();
         };
@@ -566,8 +566,8 @@ impl<'a> Typing<'a> {
         let Some(right) = right else {
             return vec![(operator, vec![left_types])];
         };
-        let kind = body.get("kind").and_then(Value::as_i64).unwrap_or(0);
-        let items = right.pointer("/node/List/items").and_then(Value::as_array);
+        let kind = body.get("kind").and_then(Tree::as_i64).unwrap_or(0);
+        let items = right.at("/node/List/items").and_then(Tree::as_array);
         // Lists are long and their items alike.
         let each = |operators: &[&'a str]| -> Vec<(&'a str, Vec<Types>)> {
             let items: BTreeSet<Types> = items.into_iter().flatten().map(|item| self.types(item, 0)).collect();
@@ -582,7 +582,7 @@ impl<'a> Typing<'a> {
             _ if items.is_some() => each(&[operator]),
             // ANY and ALL: the right side is an array, of which the element's type counts.
             (KIND_ANY | KIND_ALL, _) => {
-                let elements = right.pointer("/node/AArrayExpr").map(|array| list(array, "elements"));
+                let elements = right.at("/node/AArrayExpr").map(|array| list(array, "elements"));
                 let elements = elements.map_or(vec![None], |all| all.iter().map(|node| self.types(node, 0)).collect());
                 let unknown = self
                     .types(right, 0)
@@ -599,7 +599,7 @@ impl<'a> Typing<'a> {
         }
     }
 
-    fn types(&self, node: &'a Value, depth: usize) -> Types {
+    fn types(&self, node: &'a Tree, depth: usize) -> Types {
         let key = std::ptr::from_ref(node).addr();
         if let Some(known) = self.memo.borrow().get(&key) {
             return known.clone();
@@ -614,17 +614,17 @@ impl<'a> Typing<'a> {
         types
     }
 
-    fn types_of(&self, node: &'a Value, depth: usize) -> Types {
+    fn types_of(&self, node: &'a Tree, depth: usize) -> Types {
         let (name, body) = node.get("node")?.as_object()?.iter().next()?;
         let one = |oid: u32| Some(BTreeSet::from([oid]));
-        let union = |nodes: Vec<&'a Value>| {
+        let union = |nodes: Vec<&'a Tree>| {
             let mut all = BTreeSet::new();
             for node in nodes {
                 all.extend(self.types(node, depth)?);
             }
             Some(all)
         };
-        match name.as_str() {
+        match name {
             "AConst" => constant(body),
             "TypeCast" => self.of_name(body.get("type_name")?, true),
             "ColumnRef" => match list(body, "fields").last().map(|field| text(field)) {
@@ -634,7 +634,7 @@ impl<'a> Typing<'a> {
             "FuncCall" => self.call(body).1,
             "AExpr" => {
                 let operator = last(body.get("name"))?;
-                if body.get("kind").and_then(Value::as_i64) == Some(KIND_NULLIF) {
+                if body.get("kind").and_then(Tree::as_i64) == Some(KIND_NULLIF) {
                     return self.types(body.get("lexpr")?, depth);
                 }
                 match self.operands(body).as_slice() {
@@ -645,9 +645,9 @@ impl<'a> Typing<'a> {
             "BoolExpr" | "NullTest" | "BooleanTest" => one(BOOL),
             "CaseExpr" => union(self.branches(body)),
             "CoalesceExpr" | "MinMaxExpr" => union(list(body, "args")),
-            "SubLink" => match body.get("sub_link_type").and_then(Value::as_i64) {
+            "SubLink" => match body.get("sub_link_type").and_then(Tree::as_i64) {
                 Some(SUBLINK_EXPR) => self.types(
-                    body.pointer("/subselect/node/SelectStmt/target_list/0/node/ResTarget/val")?,
+                    body.at("/subselect/node/SelectStmt/target_list/0/node/ResTarget/val")?,
                     depth,
                 ),
                 Some(SUBLINK_ARRAY) => None,
@@ -671,7 +671,7 @@ impl<'a> Typing<'a> {
             "ParamRef" => {
                 let number = body
                     .get("number")
-                    .and_then(Value::as_u64)
+                    .and_then(Tree::as_u64)
                     .and_then(|number| usize::try_from(number).ok())?;
                 self.body
                     .parameters
@@ -710,7 +710,7 @@ impl<'a> Typing<'a> {
     }
 
     /// Returns what a type's name means: the type, or the array of it where `arrays` says so and the name is one.
-    fn of_name(&self, r#type: &Value, arrays: bool) -> Types {
+    fn of_name(&self, r#type: &Tree, arrays: bool) -> Types {
         let name = last(r#type.get("names"))?;
         let array = |oid: u32| {
             self.known
@@ -738,24 +738,22 @@ const SUBLINK_EXPR: i64 = 5;
 const SUBLINK_ARRAY: i64 = 7;
 
 /// Returns the rows of expressions that a SELECT consists of: one for each arm of a set operation, one for each of VALUES.
-fn rows(select: &Value) -> Vec<Vec<&Value>> {
+fn rows(select: &Tree) -> Vec<Vec<&Tree>> {
     let (mut rows, mut arms) = (Vec::new(), vec![select]);
     while let Some(arm) = arms.pop() {
-        let arm = arm.pointer("/node/SelectStmt").unwrap_or(arm);
-        let sides: Vec<&Value> = ["rarg", "larg"]
+        let arm = arm.at("/node/SelectStmt").unwrap_or(arm);
+        let sides: Vec<&Tree> = ["rarg", "larg"]
             .iter()
-            .filter_map(|side| arm.get(*side))
+            .filter_map(|side| arm.get(side))
             .filter(|side| !side.is_null())
             .collect();
         if sides.is_empty() {
             let targets = list(arm, "target_list").into_iter();
-            let targets: Vec<&Value> = targets
-                .filter_map(|target| target.pointer("/node/ResTarget/val"))
-                .collect();
+            let targets: Vec<&Tree> = targets.filter_map(|target| target.at("/node/ResTarget/val")).collect();
             rows.extend((!targets.is_empty()).then_some(targets));
             rows.extend(list(arm, "values_lists").iter().map(|row| {
-                row.pointer("/node/List/items")
-                    .and_then(Value::as_array)
+                row.at("/node/List/items")
+                    .and_then(Tree::as_array)
                     .into_iter()
                     .flatten()
                     .collect()
@@ -766,15 +764,15 @@ fn rows(select: &Value) -> Vec<Vec<&Value>> {
     rows
 }
 
-fn constant(body: &Value) -> Types {
+fn constant(body: &Tree) -> Types {
     let one = |oid: u32| Some(BTreeSet::from([oid]));
     let value = match body.get("val") {
-        Some(value) if body.get("isnull") != Some(&Value::Bool(true)) => value,
+        Some(value) if body.get("isnull") != Some(&Tree::Bool(true)) => value,
         _ => return one(UNKNOWN),
     };
     if value.get("Ival").is_some() {
         one(INT4)
-    } else if let Some(number) = value.pointer("/Fval/fval").and_then(Value::as_str) {
+    } else if let Some(number) = value.at("/Fval/fval").and_then(Tree::as_str) {
         one(if number.parse::<i64>().is_ok() { INT8 } else { NUMERIC })
     } else if value.get("Boolval").is_some() {
         one(BOOL)
@@ -792,15 +790,15 @@ fn can_be(types: &Types, oid: u32) -> bool {
         .is_none_or(|types| types.contains(&oid) || (oid == TEXT && types.contains(&UNKNOWN)))
 }
 
-fn define<'a>(name: &str, body: &'a Value, defined: &mut BTreeMap<&'a str, Vec<Option<&'a Value>>>) {
-    let mut add = |name: &'a str, value: Option<&'a Value>| defined.entry(name).or_default().push(value);
+fn define<'a>(name: &str, body: &'a Tree, defined: &mut BTreeMap<&'a str, Vec<Option<&'a Tree>>>) {
+    let mut add = |name: &'a str, value: Option<&'a Tree>| defined.entry(name).or_default().push(value);
     match name {
         "ResTarget" => {
             let value = body.get("val").filter(|value| !value.is_null());
-            let own = body.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
+            let own = body.get("name").and_then(Tree::as_str).filter(|name| !name.is_empty());
             let implied = || {
                 let node = value?.get("node")?;
-                last(node.pointer("/FuncCall/funcname")).or_else(|| last(node.pointer("/TypeCast/type_name/names")))
+                last(node.at("/FuncCall/funcname")).or_else(|| last(node.at("/TypeCast/type_name/names")))
             };
             if let Some(name) = own.or_else(implied) {
                 add(name, value);
@@ -828,15 +826,15 @@ fn define<'a>(name: &str, body: &'a Value, defined: &mut BTreeMap<&'a str, Vec<O
         "ColumnDef" | "RangeTableFuncCol" | "JsonTableColumn" => {
             let column = ["colname", "name"]
                 .iter()
-                .find_map(|key| body.get(*key))
-                .and_then(Value::as_str);
+                .find_map(|key| body.get(key))
+                .and_then(Tree::as_str);
             column.into_iter().for_each(|name| add(name, None));
         }
         _ => {}
     }
 }
 
-fn rename<'a>(names: Vec<&'a Value>, select: Option<&'a Value>, add: &mut impl FnMut(&'a str, Option<&'a Value>)) {
+fn rename<'a>(names: Vec<&'a Tree>, select: Option<&'a Tree>, add: &mut impl FnMut(&'a str, Option<&'a Tree>)) {
     let rows = select.map(rows).unwrap_or_default();
     for (at, name) in names.into_iter().filter_map(text).enumerate() {
         match rows.is_empty() {
@@ -846,12 +844,12 @@ fn rename<'a>(names: Vec<&'a Value>, select: Option<&'a Value>, add: &mut impl F
     }
 }
 
-fn define_function<'a>(body: &'a Value, add: &mut impl FnMut(&'a str, Option<&'a Value>)) {
-    let Some(call) = body.pointer("/functions/0/node/List/items/0") else {
+fn define_function<'a>(body: &'a Tree, add: &mut impl FnMut(&'a str, Option<&'a Tree>)) {
+    let Some(call) = body.at("/functions/0/node/List/items/0") else {
         return;
     };
-    let alias = body.pointer("/alias/aliasname").and_then(Value::as_str);
-    let own = last(call.pointer("/node/FuncCall/funcname"));
+    let alias = body.at("/alias/aliasname").and_then(Tree::as_str);
+    let own = last(call.at("/node/FuncCall/funcname"));
     alias
         .into_iter()
         .chain(own)
@@ -859,30 +857,30 @@ fn define_function<'a>(body: &'a Value, add: &mut impl FnMut(&'a str, Option<&'a
     add("ordinality", None);
 }
 
-fn walk<'a>(tree: &'a Value, visit: &mut impl FnMut(&str, &'a Value)) {
+fn walk<'a>(tree: &'a Tree, visit: &mut impl FnMut(&str, &'a Tree)) {
     let mut left = vec![tree];
     while let Some(value) = left.pop() {
         match value {
-            Value::Array(items) => left.extend(items),
-            Value::Object(fields) => {
+            Tree::Array(items) => left.extend(items),
+            Tree::Object(fields) => {
                 if let Some(name) = untagged(fields) {
                     visit(name, value);
                 }
-                for (name, inner) in fields {
+                for (name, inner) in fields.iter() {
                     if name.starts_with(|first: char| first.is_ascii_uppercase()) {
                         visit(name, inner);
                     }
                     left.push(inner);
                 }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => {}
         }
     }
 }
 
 /// Names nodes that stand in a field of fixed type and so carry no name.
-fn untagged(fields: &serde_json::Map<String, Value>) -> Option<&'static str> {
-    let has = |keys: [&str; 2]| keys.iter().all(|key| fields.contains_key(*key));
+fn untagged(fields: &Fields) -> Option<&'static str> {
+    let has = |keys: [&str; 2]| keys.iter().all(|key| fields.contains_key(key));
     if has(["larg", "target_list"]) {
         Some("SelectStmt")
     } else if has(["relname", "relpersistence"]) {
@@ -896,20 +894,20 @@ fn untagged(fields: &serde_json::Map<String, Value>) -> Option<&'static str> {
     }
 }
 
-fn is_array(r#type: &Value) -> bool {
+fn is_array(r#type: &Tree) -> bool {
     !list(r#type, "array_bounds").is_empty()
 }
 
-fn list<'a>(body: &'a Value, key: &str) -> Vec<&'a Value> {
-    body.get(key).and_then(Value::as_array).into_iter().flatten().collect()
+fn list<'a>(body: &'a Tree, key: &str) -> Vec<&'a Tree> {
+    body.get(key).and_then(Tree::as_array).into_iter().flatten().collect()
 }
 
-fn last(parts: Option<&Value>) -> Option<&str> {
+fn last(parts: Option<&Tree>) -> Option<&str> {
     parts?.as_array()?.last().and_then(text)
 }
 
-fn text(node: &Value) -> Option<&str> {
-    node.pointer("/node/String/sval")?.as_str()
+fn text(node: &Tree) -> Option<&str> {
+    node.at("/node/String/sval")?.as_str()
 }
 
 fn combinations(sets: &[Vec<u32>]) -> Vec<Vec<u32>> {

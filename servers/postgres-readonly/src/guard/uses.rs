@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use sql_facts::{Fields, Tree};
 
 /// A name as it was written, its schema first if it has one.
 pub type Name = (Option<String>, String);
@@ -31,26 +31,26 @@ pub struct Uses {
 }
 
 impl Uses {
-    pub fn of(tree: &Value) -> Self {
+    pub fn of(tree: &Tree) -> Self {
         let mut uses = Self::default();
         // Depth is bounded by the parser; the work list keeps this off the stack all the same.
         let mut rows = BTreeSet::new();
         let mut left = vec![tree];
         while let Some(value) = left.pop() {
             match value {
-                Value::Array(items) => left.extend(items),
-                Value::Object(fields) => {
+                Tree::Array(items) => left.extend(items),
+                Tree::Object(fields) => {
                     uses.note(fields);
                     rows.extend(
                         fields
                             .get("aliasname")
                             .or(fields.get("relname"))
-                            .and_then(Value::as_str)
+                            .and_then(Tree::as_str)
                             .map(str::to_owned),
                     );
                     left.extend(fields.values());
                 }
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+                Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::String(_) => {}
             }
         }
         // A relation named like a column is a whole row.
@@ -69,12 +69,12 @@ impl Uses {
         bare.map(|(_, name)| name.as_str()).chain(unwritten)
     }
 
-    fn note(&mut self, fields: &Map<String, Value>) {
-        let has = |keys: &[&str]| keys.iter().all(|key| fields.contains_key(*key));
+    fn note(&mut self, fields: &Fields) {
+        let has = |keys: &[&str]| keys.iter().all(|key| fields.contains_key(key));
         if has(&["funcname", "func_variadic", "agg_star"])
             && let Some(name) = name(fields.get("funcname"))
         {
-            let arguments = fields.get("args").and_then(Value::as_array);
+            let arguments = fields.get("args").and_then(Tree::as_array);
             if !arguments.is_some_and(|all| all.iter().any(is_column)) {
                 self.constant.insert(name.1.clone());
             }
@@ -86,7 +86,7 @@ impl Uses {
         {
             if !["lexpr", "rexpr"]
                 .iter()
-                .any(|side| fields.get(*side).is_some_and(is_column))
+                .any(|side| fields.get(side).is_some_and(is_column))
             {
                 self.constant.insert(name.1.clone());
             }
@@ -94,11 +94,11 @@ impl Uses {
         }
         self.note_shape(fields);
         self.operators
-            .extend(["oper_name", "use_op"].iter().filter_map(|key| name(fields.get(*key))));
+            .extend(["oper_name", "use_op"].iter().filter_map(|key| name(fields.get(key))));
         if let Some(parts) = fields
             .get("ColumnRef")
             .and_then(|column| column.get("fields"))
-            .and_then(Value::as_array)
+            .and_then(Tree::as_array)
         {
             self.columns.extend(parts.last().and_then(text).map(str::to_owned));
             self.star |= parts.iter().any(is_star);
@@ -106,7 +106,7 @@ impl Uses {
         if let Some(parts) = fields
             .get("AIndirection")
             .and_then(|field| field.get("indirection"))
-            .and_then(Value::as_array)
+            .and_then(Tree::as_array)
         {
             self.columns.extend(parts.iter().filter_map(text).map(str::to_owned));
             self.star |= parts.iter().any(is_star);
@@ -115,11 +115,11 @@ impl Uses {
 }
 
 impl Uses {
-    fn note_shape(&mut self, fields: &Map<String, Value>) {
+    fn note_shape(&mut self, fields: &Fields) {
         let filled = |key: &str| {
             fields
                 .get(key)
-                .and_then(Value::as_array)
+                .and_then(Tree::as_array)
                 .is_some_and(|list| !list.is_empty())
         };
         let sorting = [
@@ -131,7 +131,7 @@ impl Uses {
             "agg_order",
         ];
         let is_set_operation = fields.get("larg").is_some_and(|side| !side.is_null()) && fields.contains_key("all");
-        let true_at = |key: &str| fields.get(key) == Some(&Value::Bool(true));
+        let true_at = |key: &str| fields.get(key) == Some(&Tree::Bool(true));
         let given = |key: &str| fields.get(key).is_some_and(|value| !value.is_null());
         self.frames |= given("start_offset") || given("end_offset");
         self.sorts |= fields.contains_key("MinMaxExpr");
@@ -140,15 +140,15 @@ impl Uses {
         self.star |= true_at("is_natural") || (fields.contains_key("aliasname") && filled("colnames"));
         let comparing = ["CaseExpr", "SubLink", "RowExpr", "RangeTableFunc", "JoinExpr"];
         let between = name(fields.get("name")).is_some_and(|(_, name)| name.contains("BETWEEN"));
-        self.unwritten |= between || comparing.iter().any(|node| fields.contains_key(*node));
-        if let Some(columns) = fields.get("using_clause").and_then(Value::as_array) {
+        self.unwritten |= between || comparing.iter().any(|node| fields.contains_key(node));
+        if let Some(columns) = fields.get("using_clause").and_then(Tree::as_array) {
             self.columns.extend(columns.iter().filter_map(text).map(str::to_owned));
         }
     }
 }
 
 /// Takes a list of `String` nodes apart; of a name with a database in front, the server checks that it is this one.
-fn name(list: Option<&Value>) -> Option<Name> {
+fn name(list: Option<&Tree>) -> Option<Name> {
     let parts: Vec<&str> = list?.as_array()?.iter().filter_map(text).collect();
     match parts.as_slice() {
         [] => None,
@@ -157,18 +157,18 @@ fn name(list: Option<&Value>) -> Option<Name> {
     }
 }
 
-fn text(node: &Value) -> Option<&str> {
-    node.pointer("/node/String/sval")?.as_str()
+fn text(node: &Tree) -> Option<&str> {
+    node.at("/node/String/sval")?.as_str()
 }
 
-fn is_star(node: &Value) -> bool {
-    node.pointer("/node/AStar").is_some()
+fn is_star(node: &Tree) -> bool {
+    node.at("/node/AStar").is_some()
 }
 
 /// Tells whether an argument is a column and nothing else, so that no plan can know its value beforehand.
-fn is_column(node: &Value) -> bool {
-    let bare = node.pointer("/node/TypeCast/arg").unwrap_or(node);
-    bare.pointer("/node/ColumnRef").is_some()
+fn is_column(node: &Tree) -> bool {
+    let bare = node.at("/node/TypeCast/arg").unwrap_or(node);
+    bare.at("/node/ColumnRef").is_some()
 }
 
 #[cfg(test)]
