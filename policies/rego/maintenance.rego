@@ -30,7 +30,7 @@ storage_lock_timeout_proven(action) if {
 	within(action.lock_timeout_ms, 1, limits.storage_lock_timeout_ms)
 }
 
-# --- forms, each with the class of step that it can be
+# --- forms, each with the class of step that it can be; what tells one from the others comes first
 
 form_class(sql) := "non_transactional" if vacuum_form(sql)
 
@@ -39,26 +39,26 @@ form_class(sql) := "non_transactional" if index_form(sql)
 form_class(sql) := "transactional" if storage_form(sql)
 
 vacuum_form(sql) if {
-	one_object(sql)
+	sql.utility.parameters in vacuum_parameters[sql.kind]
 	sql.concurrently == false
 	sql.utility.object_type == ""
 	sql.utility.commands == []
-	sql.utility.parameters in vacuum_parameters[sql.kind]
+	one_object(sql)
 }
 
 # Without CONCURRENTLY an index is locked against every query of its table for as long as it takes.
 index_form(sql) if {
-	one_object(sql)
+	sql.utility.parameters == index_parameters[sql.kind]
 	sql.concurrently == true
 	sql.utility.object_type == "index"
 	sql.utility.commands == []
-	sql.utility.parameters == index_parameters[sql.kind]
+	one_object(sql)
 }
 
 storage_form(sql) if {
+	sql.kind == "alter_table"
 	one_object(sql)
 	sql.concurrently == false
-	sql.kind == "alter_table"
 	sql.utility.object_type == "table"
 	is_array(sql.utility.parameters)
 	sql.utility.parameters != []

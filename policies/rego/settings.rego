@@ -7,8 +7,8 @@ role_setting_proven(action) if {
 }
 
 role_setting_form(action) if {
-	role_action_proven(action)
 	action.sql.kind == "alter_role_set"
+	role_action_proven(action)
 	action.sql.options == []
 	count(action.sql.settings) == 1
 	every setting in action.sql.settings {

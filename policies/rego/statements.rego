@@ -59,17 +59,23 @@ select_proven(sql, functions) if {
 		name < "pg_catalog/"
 	}
 	is_array(sql.types)
-	types := type_names
 	every name in sql.types {
-		name in types
+		name in type_names
 	}
-	every list in [[sql.text, sql.output], sql.from, sql.conditions] {
-		is_array(list)
-		every text in list {
-			text >= ""
-			text < []
-		}
+	is_array(sql.from)
+	every text in sql.from {
+		text >= ""
+		text < []
 	}
+	is_array(sql.conditions)
+	every text in sql.conditions {
+		text >= ""
+		text < []
+	}
+	sql.output >= ""
+	sql.output < []
+	sql.text >= ""
+	sql.text < []
 	trim_space(sql.text) != ""
 }
 
@@ -167,8 +173,8 @@ guards_a_group(call) if {
 # --- a change of a role
 
 role_change_proven(action) if {
-	role_action_proven(action)
 	action.sql.kind == "alter_role"
+	role_action_proven(action)
 	action.sql.options == ["connectionlimit"]
 	action.sql.settings == []
 	action.sql.utility == no_utility

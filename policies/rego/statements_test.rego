@@ -313,3 +313,10 @@ test_an_expectation_is_one_of_the_known_ones if {
 }
 
 expecting(expect) := object.union(blocker, {"prechecks": [object.union(blocker.prechecks[0], {"expect": expect})]})
+
+test_each_name_is_known_with_its_schema_and_without if {
+	every names in [data.countersign.reading_names, data.countersign.type_names] {
+		bare := {name | some name in names; not startswith(name, "pg_catalog.")}
+		names == bare | {concat(".", ["pg_catalog", name]) | some name in bare}
+	}
+}
