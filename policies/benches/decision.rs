@@ -1,6 +1,7 @@
 //! How long one decision takes about a plan of fifty statements: their parsing, the input, and the shipped policy.
 //!
-//! `cargo bench -p policies --bench decision`; with `INPUT=FILE` the input is written there, for `opa.py` beside this file.
+//! `cargo bench -p policies --bench decision`; with `INPUT=FILE` the input is written there, for `opa.py` beside
+//! this file; with `POLICY=DIR` it is that folder's policy instead.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -17,7 +18,8 @@ const STATEMENTS: usize = 50;
 const ROUNDS: usize = 2000;
 
 fn main() {
-    let policy = Policy::shipped().unwrap();
+    let folder = std::env::var_os("POLICY").map(std::path::PathBuf::from);
+    let policy = Policy::open(folder.as_deref(), None, None).unwrap();
     let now = Timestamp::from(chrono::Utc::now());
     let plan = plan(&policy, now);
     let context = PolicyContext {
