@@ -63,7 +63,7 @@ where
         let out = self.out.clone();
         let encoded = encode(message);
         let written = encoded.map(|line| {
-            out.append(&line);
+            out.take(line);
             // Most of the time the pipe takes it at once.
             out.try_drain()
         });
@@ -86,6 +86,15 @@ where
 }
 
 impl<W: AsyncWrite + Unpin> Out<W> {
+    /// Does the same with a line that nobody else wants: as a rule nothing else is pending, and then it is not copied.
+    fn take(&self, line: Vec<u8>) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        match pending.is_empty() {
+            true => *pending = line,
+            false => pending.extend_from_slice(&line),
+        }
+    }
+
     fn append(&self, line: &[u8]) {
         self.pending
             .lock()
@@ -124,6 +133,7 @@ impl<W: AsyncWrite + Unpin> Out<W> {
             }
         };
         pending.drain(..done);
+        // A longer buffer is not kept for the next message.
         if pending.is_empty() && pending.capacity() > KEPT_BYTES {
             *pending = Vec::new();
         }
@@ -131,7 +141,6 @@ impl<W: AsyncWrite + Unpin> Out<W> {
     }
 }
 
-/// A longer buffer is not kept for the next message.
 const KEPT_BYTES: usize = 64 * 1024;
 
 impl<W: AsyncWrite + Send + Unpin + 'static> AsyncWrite for Lines<W> {
