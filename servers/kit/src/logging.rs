@@ -1,21 +1,23 @@
 //! Logs on stderr, as JSON lines or as text. Nothing here, and nothing below us, may log an argument or a result.
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer,
+    filter::{Targets, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::LogFormat;
 
-/// Starts logging for the process `name` (`runbook-catalog`); `RUST_LOG` chooses what is written, `info` by default.
-/// Later calls do nothing, so a server may call it before it opens its database.
+/// Starts logging for the process `name` (`runbook-catalog`); `RUST_LOG` chooses what is written by level, or as
+/// `target=level,…` (`kit=debug,info`), `info` by default. Later calls do nothing, so a server may call it before it opens its database.
 ///
 /// Whatever `RUST_LOG` says, foreign crates are held at `info` and rmcp at `warn`: at `debug` rmcp writes whole requests
 /// and results and at `info` notifications and session ids, tokio-postgres writes bind parameters, the AWS SDK bodies.
 pub fn init(name: &str, format: LogFormat) {
-    let mut chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // It opens spans for every request, which cost time even when nothing of them is written.
-    if let Ok(quiet) = "rmcp=warn".parse() {
-        chosen = chosen.add_directive(quiet);
-    }
+    // rmcp opens spans for every request, which cost time even when nothing of them is written.
+    let chosen = chosen().with_target("rmcp", Level::WARN);
     let own = name.replace('-', "_");
     let capped = filter_fn(move |metadata| may_be_written(metadata, &own));
     let lines = tracing_subscriber::fmt::layer()
@@ -35,6 +37,12 @@ pub fn init(name: &str, format: LogFormat) {
         .with(lines.with_filter(capped))
         .with(chosen)
         .try_init();
+}
+
+fn chosen() -> Targets {
+    let asked = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let asked: Option<Targets> = asked.and_then(|text| text.parse().ok());
+    asked.unwrap_or_else(|| Targets::new().with_default(Level::INFO))
 }
 
 fn may_be_written(metadata: &Metadata<'_>, own: &str) -> bool {
