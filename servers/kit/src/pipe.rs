@@ -86,7 +86,7 @@ where
 }
 
 impl<W: AsyncWrite + Unpin> Out<W> {
-    /// Does the same with a line that nobody else wants: as a rule nothing else is pending, and then it is not copied.
+    /// Adds a line that nobody else wants: as a rule nothing else is pending, and then it is not copied.
     fn take(&self, line: Vec<u8>) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         match pending.is_empty() {
