@@ -204,8 +204,9 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         let code = outcome.as_ref().map_or_else(|error| error.code, |_| "ok");
         self.inner.metrics.record(&entry.definition.name, code, elapsed);
         let tool = entry.definition.name.clone();
-        // The caller does not wait for the log.
+        // The caller does not wait for the log: on one thread, what is woken by the answer comes first.
         tokio::spawn(async move {
+            tokio::task::yield_now().await;
             tracing::info!(
                 %tool,
                 outcome = code,
