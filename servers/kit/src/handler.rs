@@ -102,6 +102,14 @@ impl<S> Handler<S> {
         let _all = self.inner.slots.acquire_many(MAX_CALLS_AT_ONCE as u32).await;
     }
 
+    /// Returns the tools as the transport lists them, when they were written beforehand and it can.
+    pub fn written_tools(&self) -> Option<&'static str> {
+        match self.structured {
+            Structured::FromText => self.inner.tools.written(),
+            Structured::Value => None,
+        }
+    }
+
     fn implementation(&self) -> Implementation {
         Implementation::new(self.inner.info.name, self.inner.info.version)
     }
@@ -164,7 +172,8 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
     }
 
     fn get_tool(&self, name: &str) -> Option<rmcp::model::Tool> {
-        self.inner.tools.get(name).map(|entry| entry.definition.clone())
+        let tools = &self.inner.tools;
+        tools.definition(tools.get(name)?).ok().cloned()
     }
 
     async fn list_tools(
@@ -173,7 +182,12 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         refuse_cursor(request)?;
-        let mut result = ListToolsResult::with_all_items(self.inner.tools.definitions());
+        let tools = match self.written_tools() {
+            // The transport puts them there.
+            Some(_) => Vec::new(),
+            None => self.inner.tools.definitions().map_err(protocol_error)?,
+        };
+        let mut result = ListToolsResult::with_all_items(tools);
         result.ttl_ms = Some(LIST_TTL_MS);
         result.cache_scope = Some(CacheScope::Public);
         result.meta = Some(self.meta());
@@ -192,9 +206,14 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         let started = Instant::now();
         let outcome = match (self.share.try_acquire(), self.inner.slots.try_acquire()) {
             (Ok(_share), Ok(_slot)) => {
-                entry
-                    .call(&self.inner.state, request.arguments.unwrap_or_default(), &call)
-                    .await
+                let arguments = request.arguments.unwrap_or_default();
+                match self.inner.tools.definition(entry) {
+                    Ok(definition) => {
+                        let schema = &definition.input_schema;
+                        entry.call(&self.inner.state, arguments, schema, &call).await
+                    }
+                    Err(error) => Err(error),
+                }
             }
             _ => Err(ToolError::new("busy", "too many calls at once")
                 .retryable()
@@ -202,13 +221,13 @@ impl<S: Send + Sync + 'static> ServerHandler for Handler<S> {
         };
         let elapsed = started.elapsed();
         let code = outcome.as_ref().map_or_else(|error| error.code, |_| "ok");
-        self.inner.metrics.record(&entry.definition.name, code, elapsed);
-        let tool = entry.definition.name.clone();
+        self.inner.metrics.record(entry.name, code, elapsed);
+        let tool = entry.name;
         // The caller does not wait for the log: on one thread, what is woken by the answer comes first.
         tokio::spawn(async move {
             tokio::task::yield_now().await;
             tracing::info!(
-                %tool,
+                tool,
                 outcome = code,
                 elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
                 trace_id = call.trace_id(),

@@ -12,8 +12,8 @@ const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 
 pub struct Metrics {
     server: &'static str,
-    calls: Mutex<BTreeMap<(String, &'static str), u64>>,
-    durations: Mutex<BTreeMap<String, Histogram>>,
+    calls: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    durations: Mutex<BTreeMap<&'static str, Histogram>>,
     more: OnceLock<Box<dyn Fn() -> String + Send + Sync>>,
 }
 
@@ -40,15 +40,12 @@ impl Metrics {
     }
 
     /// Counts one call. Tool and outcome are names from the code, never a caller's text, so the series stay few.
-    pub fn record(&self, tool: &str, outcome: &'static str, elapsed: Duration) {
+    pub fn record(&self, tool: &'static str, outcome: &'static str, elapsed: Duration) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        *calls.entry((tool.to_owned(), outcome)).or_default() += 1;
+        *calls.entry((tool, outcome)).or_default() += 1;
         drop(calls);
         let mut durations = self.durations.lock().unwrap_or_else(PoisonError::into_inner);
-        durations
-            .entry(tool.to_owned())
-            .or_default()
-            .observe(elapsed.as_secs_f64());
+        durations.entry(tool).or_default().observe(elapsed.as_secs_f64());
     }
 
     pub fn render(&self) -> String {

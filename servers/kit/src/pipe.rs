@@ -29,6 +29,8 @@ struct Out<W> {
 pub struct Pipes<R: AsyncRead, W: AsyncWrite + Send + Unpin + 'static> {
     incoming: AsyncRwTransport<RoleServer, R, Lines<W>>,
     out: Arc<Out<W>>,
+    /// What an empty list of tools is written as.
+    tools: Option<&'static str>,
 }
 
 /// Where rmcp writes by itself (answers to what is no request): to the same lines.
@@ -48,7 +50,13 @@ where
         Self {
             incoming: AsyncRwTransport::new(reader, Lines(out.clone())).with_max_line_length(max_line_length),
             out,
+            tools: None,
         }
+    }
+
+    /// Writes an empty list of tools as `tools`, a JSON array in lines.
+    pub fn listing(self, tools: Option<&'static str>) -> Self {
+        Self { tools, ..self }
     }
 }
 
@@ -61,7 +69,7 @@ where
 
     fn send(&mut self, message: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let out = self.out.clone();
-        let encoded = encode(message);
+        let encoded = encode(message, self.tools);
         let written = encoded.map(|line| {
             out.take(line);
             // Most of the time the pipe takes it at once.
@@ -164,8 +172,8 @@ impl<W: AsyncWrite + Send + Unpin + 'static> AsyncWrite for Lines<W> {
 }
 
 /// Writes a message as one line. Where the structured content of a result is null, the result's text is put there: it is
-/// the same JSON.
-fn encode(mut message: TxJsonRpcMessage<RoleServer>) -> io::Result<Vec<u8>> {
+/// the same JSON. Where a list of tools is empty, `tools` are put there.
+fn encode(mut message: TxJsonRpcMessage<RoleServer>, tools: Option<&str>) -> io::Result<Vec<u8>> {
     let spliced = take_structured(&mut message);
     let text = spliced.then(|| text_of(&message)).flatten();
     let mut line = Vec::with_capacity(text.map_or(512, |text| text.len() * 9 / 4 + 512));
@@ -180,8 +188,27 @@ fn encode(mut message: TxJsonRpcMessage<RoleServer>) -> io::Result<Vec<u8>> {
         line.extend_from_slice(text.as_bytes());
         line.extend_from_slice(b"}}");
     }
+    if let Some(tools) = tools.filter(|_| lists_no_tools(&message)) {
+        // No text inside the message can have these bytes: its quotes would be escaped.
+        let Some(at) = line.windows(NO_TOOLS.len()).position(|bytes| bytes == NO_TOOLS) else {
+            return Err(io::Error::other("a list of tools without its tools"));
+        };
+        let tools = tools.bytes().filter(|byte| *byte != b'\n');
+        line.splice(at + NO_TOOLS.len() - b"[]".len()..at + NO_TOOLS.len(), tools);
+    }
     line.push(b'\n');
     Ok(line)
+}
+
+const NO_TOOLS: &[u8] = br#""tools":[]"#;
+
+fn lists_no_tools(message: &TxJsonRpcMessage<RoleServer>) -> bool {
+    match message {
+        JsonRpcMessage::Response(response) => {
+            matches!(&response.result, ServerResult::ListToolsResult(list) if list.tools.is_empty())
+        }
+        _ => false,
+    }
 }
 
 fn take_structured(message: &mut TxJsonRpcMessage<RoleServer>) -> bool {
@@ -217,7 +244,8 @@ mod tests {
         clippy::indexing_slicing,
         reason = "a failed set-up is a failed test"
     )]
-    use rmcp::model::{JsonRpcResponse, JsonRpcVersion2_0, MetaObject, RequestId};
+    use rmcp::model::{JsonRpcResponse, JsonRpcVersion2_0, ListToolsResult, MetaObject, RequestId};
+    use serde_json::json;
 
     use super::*;
     use crate::outcome::{Structured, to_result};
@@ -229,7 +257,7 @@ mod tests {
             id: RequestId::Number(7),
             result: ServerResult::CallToolResult(result),
         });
-        let line = encode(message).unwrap();
+        let line = encode(message, None).unwrap();
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
         serde_json::from_slice(&line).unwrap()
     }
@@ -239,6 +267,25 @@ mod tests {
         let message = line(Structured::FromText);
         assert_eq!(message, line(Structured::Value));
         assert_eq!(message["result"]["structuredContent"]["a"][1], "x\n");
+    }
+
+    #[test]
+    fn tools_that_were_written_beforehand_are_listed_whatever_the_id_says() {
+        let list = |id: &str| {
+            let message = JsonRpcMessage::Response(JsonRpcResponse {
+                jsonrpc: JsonRpcVersion2_0,
+                id: RequestId::String(id.into()),
+                result: ServerResult::ListToolsResult(ListToolsResult::with_all_items(Vec::new())),
+            });
+            let line = encode(message, Some("[\n{\"name\":\"a\"},\n{\"name\":\"b\"}\n]\n")).unwrap();
+            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            serde_json::from_slice::<Value>(&line).unwrap()
+        };
+        for id in ["1", "\"tools\":[]", "\\\"tools\":[]"] {
+            let message = list(id);
+            assert_eq!(message["id"], id);
+            assert_eq!(message["result"]["tools"], json!([{"name": "a"}, {"name": "b"}]));
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,12 @@
 //! The tools of a server by name, with their types erased.
 
-use std::{collections::BTreeMap, marker::PhantomData, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    marker::PhantomData,
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -17,18 +23,14 @@ pub const MAX_DESCRIPTION_BYTES: usize = 2048;
 /// Tools in the order of their names, which is the order in which they are listed.
 pub struct Registry<S> {
     tools: BTreeMap<&'static str, Arc<Entry<S>>>,
-    /// Added, and not yet described.
-    added: Vec<Added<S>>,
-}
-
-struct Added<S> {
-    name: &'static str,
-    define: fn() -> Result<model::Tool, String>,
-    tool: Box<dyn AnyTool<S>>,
+    faults: Vec<String>,
+    written: Option<&'static str>,
 }
 
 pub struct Entry<S> {
-    pub definition: model::Tool,
+    pub name: &'static str,
+    define: fn() -> Result<model::Tool, String>,
+    definition: OnceLock<model::Tool>,
     tool: Box<dyn AnyTool<S>>,
 }
 
@@ -36,40 +38,41 @@ impl<S: Send + Sync + 'static> Registry<S> {
     pub fn new() -> Self {
         Self {
             tools: BTreeMap::new(),
-            added: Vec::new(),
+            faults: Vec::new(),
+            written: None,
         }
     }
 
     /// Adds a tool.
     pub fn add<T: Tool<State = S>>(&mut self) {
-        self.added.push(Added {
+        let entry = Entry {
             name: T::NAME,
             define: define::<T>,
+            definition: OnceLock::new(),
             tool: Box::new(Typed::<T>(PhantomData)),
-        });
+        };
+        if self.tools.insert(T::NAME, Arc::new(entry)).is_some() {
+            self.faults.push(format!("two tools are named `{}`", T::NAME));
+        }
     }
 
-    /// Describes the tools that were added, and returns what is wrong with them: a second one of the same name, or a schema
-    /// that is no object, is a mistake of the server's author.
+    /// Takes the tools' descriptions from a text that was written beforehand; see [`crate::Server::described_by`].
+    pub fn describe_by(&mut self, written: &'static str) {
+        self.written = Some(written);
+    }
+
+    /// Sees to it that every tool is described, and returns what is wrong with them: a second one of the same name, or a
+    /// schema that is no object, is a mistake of the server's author.
     pub fn describe(&mut self) -> Vec<String> {
-        let added = std::mem::take(&mut self.added);
-        let definers: Vec<_> = added.iter().map(|added| added.define).collect();
-        let mut faults = Vec::new();
-        for (added, definition) in added.into_iter().zip(run_halved(&definers)) {
-            let definition = match definition {
-                Ok(definition) => definition,
-                Err(fault) => {
-                    faults.push(fault);
-                    continue;
+        let mut faults = std::mem::take(&mut self.faults);
+        match self.written {
+            Some(written) => {
+                let named = tool_lines(written).map(written_name);
+                if !named.eq(self.tools.keys().copied().map(Some)) {
+                    faults.push("the written descriptions are not those of the tools".to_owned());
                 }
-            };
-            let entry = Entry {
-                definition,
-                tool: added.tool,
-            };
-            if self.tools.insert(added.name, Arc::new(entry)).is_some() {
-                faults.push(format!("two tools are named `{}`", added.name));
             }
+            None => faults.extend(derive_halved(&self.tools.values().collect::<Vec<_>>())),
         }
         faults
     }
@@ -78,16 +81,69 @@ impl<S: Send + Sync + 'static> Registry<S> {
         self.tools.get(name)
     }
 
-    pub fn definitions(&self) -> Vec<model::Tool> {
-        self.tools.values().map(|entry| entry.definition.clone()).collect()
+    /// Returns the tool's description, which is made when it is first asked for.
+    pub fn definition<'a>(&self, entry: &'a Entry<S>) -> Result<&'a model::Tool, ToolError> {
+        if let Some(known) = entry.definition.get() {
+            return Ok(known);
+        }
+        let made = match self.written {
+            Some(written) => tool_lines(written)
+                .find(|line| written_name(line) == Some(entry.name))
+                .and_then(|line| serde_json::from_str(line).ok())
+                .ok_or_else(|| format!("tool `{}` is not described", entry.name)),
+            None => (entry.define)(),
+        };
+        let made = made.map_err(|fault| ToolError::new("internal", fault))?;
+        Ok(entry.definition.get_or_init(|| made))
+    }
+
+    pub fn definitions(&self) -> Result<Vec<model::Tool>, ToolError> {
+        self.tools
+            .values()
+            .map(|entry| self.definition(entry).cloned())
+            .collect()
+    }
+
+    /// Returns the text that [`Self::describe_by`] takes, made from the tools' types.
+    pub fn derived(&self) -> Result<String, String> {
+        let line = |entry: &Arc<Entry<S>>| {
+            let definition = (entry.define)()?;
+            serde_json::to_string(&definition).map_err(|error| error.to_string())
+        };
+        let lines: Vec<String> = self.tools.values().map(line).collect::<Result<_, _>>()?;
+        Ok(format!("[\n{}\n]\n", lines.join(",\n")))
+    }
+}
+
+/// Cuts the written text into the tools, each a line of JSON.
+fn tool_lines(written: &str) -> impl Iterator<Item = &str> {
+    written
+        .lines()
+        .map(|line| line.trim_end_matches(','))
+        .filter(|line| line.starts_with('{'))
+}
+
+fn written_name(line: &str) -> Option<&str> {
+    line.strip_prefix("{\"name\":\"")?.split('"').next()
+}
+
+impl<S> Registry<S> {
+    /// Returns the descriptions that were written beforehand: a JSON array, in lines.
+    pub fn written(&self) -> Option<&'static str> {
+        self.written
     }
 }
 
 impl<S: Send + Sync + 'static> Entry<S> {
     /// Calls the tool within its bounds: names and types of arguments, deadline, size of the result. Returns JSON.
-    pub async fn call(&self, state: &S, arguments: JsonObject, call: &CallContext) -> Result<String, ToolError> {
-        let work =
-            AssertUnwindSafe(self.tool.call(state, arguments, &self.definition.input_schema, call)).catch_unwind();
+    pub async fn call(
+        &self,
+        state: &S,
+        arguments: JsonObject,
+        schema: &JsonObject,
+        call: &CallContext,
+    ) -> Result<String, ToolError> {
+        let work = AssertUnwindSafe(self.tool.call(state, arguments, schema, call)).catch_unwind();
         let mut work = std::pin::pin!(work);
         let deadline = self.tool.deadline();
         let stopped = tokio::select! {
@@ -102,22 +158,31 @@ impl<S: Send + Sync + 'static> Entry<S> {
             }
         };
         if tokio::time::timeout(GRACE, work).await.is_err() {
-            tracing::warn!(tool = %self.definition.name, "the tool did not stop in time and was dropped");
+            tracing::warn!(tool = self.name, "the tool did not stop in time and was dropped");
         }
         Err(stopped)
     }
 }
 
-/// Runs all, half of them beside the others: making schemas is most of what a server does before it answers.
-fn run_halved<T: Send>(all: &[fn() -> Result<T, String>]) -> Vec<Result<T, String>> {
+/// Describes all from their types, half of them beside the others: it is most of what a server does before it answers.
+/// Returns what is wrong with them.
+fn derive_halved<S: Send + Sync + 'static>(all: &[&Arc<Entry<S>>]) -> Vec<String> {
+    let derive = |entry: &Arc<Entry<S>>| match (entry.define)() {
+        Ok(definition) => {
+            // Nobody else describes it meanwhile.
+            let _ = entry.definition.set(definition);
+            None
+        }
+        Err(fault) => Some(fault),
+    };
+    let run = |some: &[&Arc<Entry<S>>]| some.iter().filter_map(|entry| derive(entry)).collect::<Vec<_>>();
     let (first, second) = all.split_at(all.len() / 2);
-    let run = |some: &[fn() -> Result<T, String>]| some.iter().map(|one| one()).collect::<Vec<_>>();
     std::thread::scope(|scope| {
         let beside = scope.spawn(|| run(second));
-        let mut results = run(first);
-        let broke = || vec![Err("a tool could not be described".to_owned())];
-        results.extend(beside.join().unwrap_or_else(|_| broke()));
-        results
+        let mut faults = run(first);
+        let broke = |_| vec!["a tool could not be described".to_owned()];
+        faults.extend(beside.join().unwrap_or_else(broke));
+        faults
     })
 }
 

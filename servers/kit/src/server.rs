@@ -60,6 +60,18 @@ impl<S: Send + Sync + 'static> Server<S> {
         self
     }
 
+    /// Takes the descriptions of all tools from a text that was written beforehand instead of making them at each start,
+    /// which is most of a start. A test must hold the text to [`Self::descriptions`], which is also how it is written.
+    pub fn described_by(mut self, written: &'static str) -> Self {
+        self.tools.describe_by(written);
+        self
+    }
+
+    /// Returns what [`Self::described_by`] takes: a JSON array of the tools as clients see them, a line for each.
+    pub fn descriptions(&self) -> Result<String, String> {
+        self.tools.derived()
+    }
+
     pub fn resources(mut self, resources: impl Resources<S>) -> Self {
         self.resources = Some(Box::new(resources));
         self

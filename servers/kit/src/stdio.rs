@@ -11,9 +11,10 @@ use crate::{ExitCode, guard::MAX_BODY_BYTES, handler::Handler, pipe::Pipes};
 /// Serves until the client closes stdin or `stop` fires; both are a clean end, whenever they come.
 pub async fn serve<S: Send + Sync + 'static>(handler: Handler<S>, stop: CancellationToken) -> ExitCode {
     let (stdin, stdout) = stdio_pipes();
-    let transport = Pipes::new(stdin, stdout, MAX_BODY_BYTES);
+    let handler = handler.for_pipes();
+    let transport = Pipes::new(stdin, stdout, MAX_BODY_BYTES).listing(handler.written_tools());
     // Clients probe a server with `server/discover` and leave: rmcp calls that a failed start.
-    let running = match serve_server_with_ct(handler.for_pipes(), transport, stop).await {
+    let running = match serve_server_with_ct(handler, transport, stop).await {
         Ok(running) => running,
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => return ExitCode::Done,
         Err(ServerInitializeError::ExpectedInitializeRequest(_)) => {
