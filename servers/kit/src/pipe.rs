@@ -193,8 +193,11 @@ fn encode(mut message: TxJsonRpcMessage<RoleServer>, tools: Option<&str>) -> io:
         let Some(at) = line.windows(NO_TOOLS.len()).position(|bytes| bytes == NO_TOOLS) else {
             return Err(io::Error::other("a list of tools without its tools"));
         };
-        let tools = tools.bytes().filter(|byte| *byte != b'\n');
-        line.splice(at + NO_TOOLS.len() - b"[]".len()..at + NO_TOOLS.len(), tools);
+        let rest = line.split_off(at + NO_TOOLS.len());
+        line.truncate(line.len() - b"[]".len());
+        line.reserve(tools.len() + rest.len() + 1);
+        tools.lines().for_each(|part| line.extend_from_slice(part.as_bytes()));
+        line.extend_from_slice(&rest);
     }
     line.push(b'\n');
     Ok(line)

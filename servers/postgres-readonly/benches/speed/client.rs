@@ -47,12 +47,12 @@ impl Client {
         client
     }
 
-    /// Returns the milliseconds from the start of the process to its list of tools.
+    /// Returns the milliseconds from the start of the process to its list of tools, which is read and not parsed.
     pub fn cold_start(contender: &Contender) -> f64 {
         let started = Instant::now();
         let mut client = Self::spawn(contender);
         client.handshake();
-        client.tools();
+        client.ask("tools/list", &json!({}));
         started.elapsed().as_secs_f64() * 1e3
     }
 

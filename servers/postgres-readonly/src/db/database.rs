@@ -188,7 +188,7 @@ impl Database {
         self.0.opener.options.rest_after_failure
     }
 
-    /// Opens the held connection now and keeps it open: an incident is the worst time to ask for one.
+    /// Opens the held connection and keeps it open: an incident is the worst time to ask for one.
     pub fn hold_connection(&self) {
         tokio::spawn(self.0.clone().look_after());
     }

@@ -28,6 +28,9 @@ const BEFORE_FURTHER: Duration = Duration::from_millis(100);
 const AFTER_REFUSAL: Duration = Duration::from_secs(30);
 /// A further connection is given back after so long without work.
 const FURTHER_IDLE: Duration = Duration::from_secs(30);
+/// When the held connection is first opened: a client that starts the server asks first what it can do, which takes no
+/// database, and has its answer in a third less time when none is being opened beside it.
+const AFTER_START: Duration = Duration::from_millis(10);
 /// How often the connections are looked after.
 const LOOK_AFTER: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -167,6 +170,7 @@ impl Pool {
     pub async fn look_after(self: Arc<Self>) {
         let mut retry = FIRST_RETRY;
         let mut last_fault = String::new();
+        tokio::time::sleep(AFTER_START).await;
         loop {
             let opened = match self.places.clone().try_acquire_owned() {
                 Ok(place) => self.connected(place).await.map(Lease::give_back),
