@@ -69,7 +69,7 @@ where
 
     fn send(&mut self, message: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let out = self.out.clone();
-        let encoded = encode(message, self.tools);
+        let encoded = encode(message, self.tools, out.spare());
         let written = encoded.map(|line| {
             out.take(line);
             // Most of the time the pipe takes it at once.
@@ -94,6 +94,15 @@ where
 }
 
 impl<W: AsyncWrite + Unpin> Out<W> {
+    /// Returns the buffer of what was written before, empty, when nothing is pending in it.
+    fn spare(&self) -> Vec<u8> {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        match pending.is_empty() {
+            true => std::mem::take(&mut *pending),
+            false => Vec::new(),
+        }
+    }
+
     /// Adds a line that nobody else wants: as a rule nothing else is pending, and then it is not copied.
     fn take(&self, line: Vec<u8>) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +158,9 @@ impl<W: AsyncWrite + Unpin> Out<W> {
     }
 }
 
-const KEPT_BYTES: usize = 64 * 1024;
+/// As much as a line takes that has a large result in it twice. Giving that back to the system and asking it for as much
+/// again at the next call would cost a twentieth of the call.
+const KEPT_BYTES: usize = 256 * 1024;
 
 impl<W: AsyncWrite + Send + Unpin + 'static> AsyncWrite for Lines<W> {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -172,11 +183,11 @@ impl<W: AsyncWrite + Send + Unpin + 'static> AsyncWrite for Lines<W> {
 }
 
 /// Writes a message as one line. Where the structured content of a result is null, the result's text is put there: it is
-/// the same JSON. Where a list of tools is empty, `tools` are put there.
-fn encode(mut message: TxJsonRpcMessage<RoleServer>, tools: Option<&str>) -> io::Result<Vec<u8>> {
+/// the same JSON. Where a list of tools is empty, `tools` are put there. `line` is empty.
+fn encode(mut message: TxJsonRpcMessage<RoleServer>, tools: Option<&str>, mut line: Vec<u8>) -> io::Result<Vec<u8>> {
     let spliced = take_structured(&mut message);
     let text = spliced.then(|| text_of(&message)).flatten();
-    let mut line = Vec::with_capacity(text.map_or(512, |text| text.len() * 9 / 4 + 512));
+    line.reserve(text.map_or(512, |text| text.len() * 9 / 4 + 512));
     serde_json::to_writer(&mut line, &message)?;
     if let Some(text) = text {
         // The result is the message's last member, and it is not empty.
@@ -260,7 +271,7 @@ mod tests {
             id: RequestId::Number(7),
             result: ServerResult::CallToolResult(result),
         });
-        let line = encode(message, None).unwrap();
+        let line = encode(message, None, Vec::new()).unwrap();
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
         serde_json::from_slice(&line).unwrap()
     }
@@ -280,7 +291,7 @@ mod tests {
                 id: RequestId::String(id.into()),
                 result: ServerResult::ListToolsResult(ListToolsResult::with_all_items(Vec::new())),
             });
-            let line = encode(message, Some("[\n{\"name\":\"a\"},\n{\"name\":\"b\"}\n]\n")).unwrap();
+            let line = encode(message, Some("[\n{\"name\":\"a\"},\n{\"name\":\"b\"}\n]\n"), Vec::new()).unwrap();
             assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
             serde_json::from_slice::<Value>(&line).unwrap()
         };

@@ -316,6 +316,39 @@ async fn sigterm_is_a_clean_end_although_stdin_stays_open() {
     assert_eq!(ended(&mut child).await.code(), Some(0));
 }
 
+#[tokio::test]
+async fn a_server_described_beforehand_answers_as_one_that_describes_itself() {
+    let described = |args: &[&str]| {
+        let mut command = Command::new(fixture());
+        command.args(args).env(DESCRIBED, "yes");
+        command
+    };
+    let mut itself = Pipes::start(&[]);
+    let mut pipes = Pipes::run(&mut described(&[]));
+    let http = Http::run(&mut described(&["--http", "127.0.0.1:0"])).await;
+    for message in [
+        modern(1, "tools/list", json!({})),
+        call(2, "echo", json!({"text": "hi", "times": null})),
+        call(3, "echo", json!({"text": "hi", "times": 4})),
+        call(4, "no_such_tool", json!({})),
+    ] {
+        let expected = itself.ask(message.clone()).await;
+        assert_eq!(pipes.ask(message.clone()).await, expected);
+        assert_eq!(http.ask(message).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn descriptions_of_other_tools_are_no_start() {
+    let mut server = Pipes::run(Command::new(fixture()).env(DESCRIBED, "wrongly"));
+    assert_eq!(ended(&mut server.child).await.code(), Some(1));
+    let log = server.close_and_read_log().await;
+    assert!(
+        log.contains("the written descriptions are not those of the tools"),
+        "{log}"
+    );
+}
+
 // --- HTTP ------------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
@@ -583,6 +616,9 @@ async fn json_logs_are_one_object_a_line() {
 
 // --- what the tests drive with -----------------------------------------------------------------------------------------
 
+/// Tells the fixture to take its tools' descriptions from a text.
+const DESCRIBED: &str = "FIXTURE_DESCRIBED";
+
 fn fixture() -> &'static str {
     env!("CARGO_BIN_EXE_kit-fixture")
 }
@@ -644,9 +680,11 @@ impl Pipes {
     }
 
     fn start_logging(level: &str, args: &[&str]) -> Self {
-        let mut child = Command::new(fixture())
-            .args(args)
-            .env("RUST_LOG", level)
+        Self::run(Command::new(fixture()).args(args).env("RUST_LOG", level))
+    }
+
+    fn run(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -711,12 +749,16 @@ impl Http {
     }
 
     async fn start_at(address: &str, level: &str, args: &[&str]) -> Self {
+        let mut command = Command::new(fixture());
+        command.args(["--http", address]).args(args).env("RUST_LOG", level);
+        Self::run(&mut command).await
+    }
+
+    async fn run(command: &mut Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let addr_file = folder.path().join("addr");
-        let mut child = Command::new(fixture())
-            .args(["--http", address, "--addr-file", addr_file.to_str().unwrap()])
-            .args(args)
-            .env("RUST_LOG", level)
+        let mut child = command
+            .args(["--addr-file", addr_file.to_str().unwrap()])
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

@@ -10,6 +10,7 @@ use super::{WireError, stream::Stream};
 /// A longer message is read past without being kept; only rows can be that long in an honest exchange.
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
 const HEADER_BYTES: usize = 5;
+const READ_BYTES: usize = 16 * 1024;
 
 /// One message of the server.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Frames {
     pub fn new(stream: Stream) -> Self {
         Self {
             stream,
-            buffer: BytesMut::with_capacity(16 * 1024),
+            buffer: BytesMut::with_capacity(READ_BYTES),
             skipping: None,
         }
     }
@@ -45,6 +46,10 @@ impl Frames {
         loop {
             if let Some(frame) = self.cut()? {
                 return Ok(frame);
+            }
+            // Rows that are kept hold on to what is behind them; the little that is left would be read into by itself.
+            if self.buffer.capacity() - self.buffer.len() < READ_BYTES / 4 {
+                self.buffer.reserve(READ_BYTES);
             }
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(WireError::Lost(io::ErrorKind::UnexpectedEof.into()));
