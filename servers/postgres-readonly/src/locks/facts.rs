@@ -39,6 +39,8 @@ pub struct SessionFact {
     pub usename: Option<String>,
     pub application_name: Option<String>,
     pub datname: Option<String>,
+    /// None for a client's session.
+    pub backend_type: Option<String>,
     pub wait_event_type: Option<String>,
     pub wait_event: Option<String>,
     pub query: Option<String>,

@@ -67,10 +67,15 @@ session_facts AS (
            a.usename,
            a.application_name,
            a.datname,
+           nullif(a.backend_type, 'client backend') AS backend_type,
            a.wait_event_type,
            a.wait_event,
            left(a.query, 600) AS query,
-           array_to_string(w.blocked_by, ' ') AS blocked_by,
+           -- Of a standby's startup process, which replays a schema change, pg_blocking_pids knows nothing. It asks for
+           -- access exclusive locks, so whoever holds the table is in its way.
+           array_to_string(CASE WHEN w.pid IS NOT NULL AND a.backend_type = 'startup'
+                                THEN ARRAY(SELECT DISTINCT h.pid FROM held h WHERE h.target = w.target AND h.pid IS NOT NULL)
+                                ELSE w.blocked_by END, ' ') AS blocked_by,
            w.locktype,
            w.mode,
            w.target,

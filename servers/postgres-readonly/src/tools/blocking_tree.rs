@@ -109,6 +109,9 @@ pub struct RootSession {
     usename: Option<String>,
     application_name: Option<String>,
     datname: Option<String>,
+    /// Left out of a client's session: `autovacuum worker`, `startup` (a standby's replay) and others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend_type: Option<String>,
     wait_event_type: Option<String>,
     wait_event: Option<String>,
     /// Its last statement: the client's own text, and not always the one that took the lock.
@@ -126,6 +129,9 @@ pub struct Waiter {
     wait_age_s: Option<i64>,
     usename: Option<String>,
     application_name: Option<String>,
+    /// Left out of a client's session: `startup` is a standby's replay, which stands still meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend_type: Option<String>,
     /// The lock that it asks for.
     mode: Option<String>,
     /// schema.table, where one is known.
@@ -292,6 +298,7 @@ fn root_session(fact: &SessionFact) -> RootSession {
         usename: fact.usename.clone(),
         application_name: fact.application_name.clone(),
         datname: fact.datname.clone(),
+        backend_type: fact.backend_type.clone(),
         wait_event_type: fact.wait_event_type.clone(),
         wait_event: fact.wait_event.clone(),
         query: fact.query.clone(),
@@ -317,6 +324,7 @@ fn waiter(fact: &SessionFact, depth: u32, facts: &Facts) -> Waiter {
         wait_age_s: fact.wait_age_s,
         usename: fact.usename.clone(),
         application_name: fact.application_name.clone(),
+        backend_type: fact.backend_type.clone(),
         mode: fact.mode.clone(),
         relation: fact.qualified_relation(),
         locktype: fact.locktype.clone(),

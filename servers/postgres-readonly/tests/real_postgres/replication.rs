@@ -131,3 +131,53 @@ async fn an_archive_command_that_hangs_is_seen_by_what_waits_for_it() {
         "{answer:#}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_that_waits_for_a_reader_is_a_tree() {
+    let (cluster, admin) = with_reader_and(&["max_standby_streaming_delay = -1"]).await;
+    let standby = cluster.standby("follower").await;
+    let report = standby.connect("postgres", "report").await;
+    report
+        .batch_execute("BEGIN; SELECT count(*) FROM public.orders")
+        .await
+        .unwrap();
+    let holder: i32 = report.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    admin
+        .batch_execute("ALTER TABLE public.orders ADD COLUMN note text")
+        .await
+        .unwrap();
+    let mut mcp = Mcp::start(&standby.dsn(READER), &[]).await;
+    let mut answer = Value::Null;
+    eventually("the replay waits", async || {
+        answer = mcp.ok("blocking_tree", json!({})).await;
+        answer["trees"][0].is_object()
+    })
+    .await;
+    let tree = &answer["trees"][0];
+    assert_eq!(tree["root"]["pid"], holder, "{answer:#}");
+    let waiter = &tree["waiters"][0];
+    assert_eq!(
+        (
+            &waiter["backend_type"],
+            &waiter["relation"],
+            &waiter["blocked_by"],
+            &waiter["is_ddl"]
+        ),
+        (
+            &json!("startup"),
+            &json!("public.orders"),
+            &json!([holder]),
+            &json!(true)
+        ),
+        "{answer:#}"
+    );
+    // Who comes now waits behind the replay.
+    let _behind = standby.hang("web", "SELECT count(*) FROM public.orders").await;
+    eventually("the reader waits behind it", async || {
+        answer = mcp.ok("blocking_tree", json!({})).await;
+        answer["trees"][0]["waiters_count"] == 2
+    })
+    .await;
+    assert_eq!(answer["trees"][0]["root"]["pid"], holder, "{answer:#}");
+    assert_eq!(answer["trees"][0]["waiters"][1]["depth"], 2, "{answer:#}");
+}
