@@ -88,6 +88,9 @@ fn parse_one(sql: &str, max_packed: usize) -> Result<ParseResult, ParseError> {
     if sql.contains('\0') {
         return Err(ParseError::NulByte);
     }
+    if piles_comments(sql) {
+        return Err(ParseError::PiledComments);
+    }
     let parsed = parser::parse(sql)?;
     match parsed.stmts.len() {
         0 => return Err(ParseError::Empty),
@@ -104,11 +107,26 @@ fn parse_one(sql: &str, max_packed: usize) -> Result<ParseResult, ParseError> {
     Ok(parsed)
 }
 
+/// Whether comments open in comments with nothing in between (`/*/*/*…`), more often than anybody means it. At each of them
+/// PostgreSQL's scanner reads all that follow, so that 56 KB of them take seconds.
+fn piles_comments(sql: &str) -> bool {
+    let opened = |run: &[u8]| run.windows(2).filter(|two| two == b"/*").count();
+    sql.as_bytes()
+        .split(|byte| !OPERATOR_BYTES.contains(byte))
+        .any(|run| run.len() > 2 * MAX_PILED_COMMENTS && opened(run) > MAX_PILED_COMMENTS)
+}
+
+/// Of these the scanner makes one token, as long as it can.
+const OPERATOR_BYTES: &[u8] = b"~!@#^&|`?+-*/%<>=";
+const MAX_PILED_COMMENTS: usize = 100;
+
 /// Why a text is no statement that can be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     #[error("statement holds a NUL byte")]
     NulByte,
+    #[error("more than {MAX_PILED_COMMENTS} comments are opened inside each other")]
+    PiledComments,
     #[error("statement has {bytes} bytes, more than {MAX_STATEMENT_BYTES}")]
     TooLong { bytes: usize },
     #[error("statement is too complex: its parse tree has {packed} bytes, more than {max}")]
@@ -133,6 +151,7 @@ impl ParseError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NulByte => "nul_byte",
+            Self::PiledComments => "piled_comments",
             Self::TooLong { .. } => "statement_too_long",
             Self::TooComplex { .. } => "statement_too_complex",
             Self::Syntax { .. } => "syntax_error",
@@ -156,5 +175,14 @@ mod tests {
         assert_eq!(explained("EXPLAIN (ANALYZE) SELECT 1").as_deref(), Some("SELECT 1"));
         assert_eq!(explained("explain delete from t").as_deref(), Some("DELETE FROM t"));
         assert_eq!(explained("SELECT 1"), None);
+    }
+
+    #[test]
+    fn comments_that_only_open_each_other_are_refused_before_the_scanner_sees_them() {
+        let piled = |count: usize| format!("SELECT 1 {}{}", "/*".repeat(count), "*/".repeat(count));
+        assert_eq!(Statement::parse(&piled(14_000)).unwrap_err(), ParseError::PiledComments);
+        assert_eq!(Statement::parse(&piled(20)).unwrap().canonical(), "SELECT 1");
+        let banner = format!("/{0}\n{0}/ SELECT 1 -- {1}", "*".repeat(3000), "-".repeat(3000));
+        assert_eq!(Statement::parse(&banner).unwrap().canonical(), "SELECT 1");
     }
 }

@@ -1,5 +1,11 @@
 //! Logs on stderr, as JSON lines or as text. Nothing here, and nothing below us, may log an argument or a result.
 
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     Layer,
@@ -20,9 +26,7 @@ pub fn init(name: &str, format: LogFormat) {
     let chosen = chosen().with_target("rmcp", Level::WARN);
     let own = name.replace('-', "_");
     let capped = filter_fn(move |metadata| may_be_written(metadata, &own));
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Stderr).with_ansi(false);
     let lines = match format {
         LogFormat::Json => lines
             .json()
@@ -37,6 +41,42 @@ pub fn init(name: &str, format: LogFormat) {
         .with(lines.with_filter(capped))
         .with(chosen)
         .try_init();
+}
+
+/// Never waits: a client may leave its server's log unread, and then a pipe takes 64 KiB and no more.
+struct Stderr;
+
+/// So much a pipe takes at once that says it is ready (PIPE_BUF on Linux; POSIX promises 512).
+const PIECE_BYTES: usize = 4096;
+/// Lines, or ends of long ones, that nobody took.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut stderr = io::stderr();
+        if !is_ready(&stderr) {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+            return Ok(bytes.len());
+        }
+        let dropped = DROPPED.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            writeln!(
+                stderr,
+                "{{\"level\":\"WARN\",\"message\":\"{dropped} log lines were dropped: nobody read them\"}}"
+            )?;
+        }
+        stderr.write(bytes.get(..PIECE_BYTES).unwrap_or(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn is_ready(stderr: &io::Stderr) -> bool {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // Where it cannot be asked, writing tells.
+    poll(&mut [PollFd::new(stderr, PollFlags::OUT)], Some(&at_once)).map_or(true, |ready| ready > 0)
 }
 
 fn chosen() -> Targets {

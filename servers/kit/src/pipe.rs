@@ -3,8 +3,9 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex as Lock, PoisonError},
+    sync::{Arc, Mutex as Lock, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use rmcp::{
@@ -17,12 +18,20 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Mutex,
+    time::timeout,
 };
 
 /// Messages are lines. They are put together in `pending` and go out together when the client is slow to take them.
 struct Out<W> {
-    pending: Lock<Vec<u8>>,
+    pending: Lock<Pending>,
     writer: Mutex<W>,
+}
+
+#[derive(Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    /// So many of them are written.
+    done: usize,
 }
 
 /// A connection over two pipes.
@@ -84,39 +93,53 @@ where
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        // A client that takes no answers gets no more of them made.
+        if self.out.is_behind() {
+            // A broken pipe is noticed by whoever writes next.
+            let _ = self.out.drain().await;
+        }
         self.incoming.receive().await
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        self.incoming.close().await?;
-        self.out.drain().await
+        let drained = async {
+            self.incoming.close().await?;
+            self.out.drain().await
+        };
+        // Who has not taken them by then does not read any more.
+        timeout(LAST_WORDS, drained).await.unwrap_or(Ok(()))
     }
 }
 
 impl<W: AsyncWrite + Unpin> Out<W> {
     /// Returns the buffer of what was written before, empty, when nothing is pending in it.
     fn spare(&self) -> Vec<u8> {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        match pending.is_empty() {
-            true => std::mem::take(&mut *pending),
+        let mut pending = self.pending();
+        match pending.bytes.is_empty() {
+            true => std::mem::take(&mut pending.bytes),
             false => Vec::new(),
         }
     }
 
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_behind(&self) -> bool {
+        self.pending().bytes.len() > MAX_PENDING_BYTES
+    }
+
     /// Adds a line that nobody else wants: as a rule nothing else is pending, and then it is not copied.
     fn take(&self, line: Vec<u8>) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        match pending.is_empty() {
-            true => *pending = line,
-            false => pending.extend_from_slice(&line),
+        let mut pending = self.pending();
+        match pending.bytes.is_empty() {
+            true => pending.bytes = line,
+            false => pending.bytes.extend_from_slice(&line),
         }
     }
 
     fn append(&self, line: &[u8]) {
-        self.pending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(line);
+        self.pending().bytes.extend_from_slice(line);
     }
 
     /// Returns whether everything is written.
@@ -135,24 +158,28 @@ impl<W: AsyncWrite + Unpin> Out<W> {
     }
 
     fn poll_drain(&self, writer: &mut W, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut done = 0;
+        let mut pending = self.pending();
+        let Pending { bytes, done } = &mut *pending;
         let outcome = loop {
-            let rest = pending.get(done..).unwrap_or_default();
+            let rest = bytes.get(*done..).unwrap_or_default();
             if rest.is_empty() {
                 break Pin::new(&mut *writer).poll_flush(context);
             }
             match Pin::new(&mut *writer).poll_write(context, rest) {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(bytes)) => done += bytes,
+                Poll::Ready(Ok(written)) => *done += written,
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => break Poll::Pending,
             }
         };
-        pending.drain(..done);
+        // What is written is cut off once it is the greater part: cutting moves the rest.
+        if *done >= bytes.len() - *done {
+            bytes.drain(..*done);
+            *done = 0;
+        }
         // A longer buffer is not kept for the next message.
-        if pending.is_empty() && pending.capacity() > KEPT_BYTES {
-            *pending = Vec::new();
+        if bytes.is_empty() && bytes.capacity() > KEPT_BYTES {
+            *bytes = Vec::new();
         }
         outcome
     }
@@ -161,6 +188,10 @@ impl<W: AsyncWrite + Unpin> Out<W> {
 /// As much as a line takes that has a large result in it twice. Giving that back to the system and asking it for as much
 /// again at the next call would cost a twentieth of the call.
 const KEPT_BYTES: usize = 256 * 1024;
+/// Beyond this nothing more is read from a client that does not take what it asked for.
+const MAX_PENDING_BYTES: usize = 8 << 20;
+/// How long a client may take for what is left when the connection ends.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl<W: AsyncWrite + Send + Unpin + 'static> AsyncWrite for Lines<W> {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

@@ -8,6 +8,7 @@
 )]
 
 use std::{
+    collections::HashSet,
     os::{fd::OwnedFd, unix::net::UnixStream},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -314,6 +315,47 @@ async fn sigterm_is_a_clean_end_although_stdin_stays_open() {
     tokio::time::timeout(PATIENCE, ours.read_u8()).await.unwrap().unwrap();
     terminate(&child);
     assert_eq!(ended(&mut child).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_client_that_reads_no_log_gets_every_answer() {
+    let mut client = Pipes::start(&[]);
+    // Each call is logged: these are more than the pipe takes.
+    for id in 0..2000 {
+        let said = client.ask(call(id, "echo", json!({"text": "hi"}))).await;
+        assert_eq!(said["id"], id);
+    }
+    let log = client.close_and_read_log().await;
+    assert!(log.len() < 100_000, "{}", log.len());
+}
+
+#[tokio::test]
+async fn sigterm_ends_a_server_whose_client_reads_nothing() {
+    let mut client = Pipes::start(&[]);
+    client.ask(modern(0, "tools/list", json!({}))).await;
+    for id in 1..200 {
+        client.tell(modern(id, "tools/list", json!({}))).await;
+    }
+    terminate(&client.child);
+    assert_eq!(ended(&mut client.child).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_a_slow_client_asked_for_arrives_whole_and_in_full() {
+    let mut client = Pipes::start(&[]);
+    for id in 0..500 {
+        client.tell(modern(id, "tools/list", json!({}))).await;
+    }
+    let mut seen = HashSet::new();
+    while seen.len() < 500 {
+        let line = tokio::time::timeout(PATIENCE, client.stdout.next_line())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        let listed: Value = line.parse().unwrap();
+        assert!(listed["result"]["tools"].is_array() && seen.insert(listed["id"].as_u64().unwrap()));
+    }
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         .into_iter()
         .map(|(name, chosen)| (name, db::Database::new(chosen.target, chosen.options)))
         .collect();
-    kit::main_on_one_thread(async move {
+    kit::main_on_one_thread(|| async move {
         match flags.command {
             Some(_) => doctor::run(&databases).await,
             None => serve::run(&flags.serve, databases).await,
