@@ -108,7 +108,9 @@ fn connect_error(at: &str, user: &str, database: &str, source: &ConnectError) ->
                 .hint("check host and port in the connection string, and whether the server runs and listens there")
         }
         ConnectError::Broken(error) => {
-            failed("database_unreachable", format!("the database at {at} broke the connection off: {}", chain(error))).retryable()
+            failed("database_unreachable", format!("the database at {at} broke the connection off: {}", chain(error)))
+                .retryable()
+                .hint("the server's log says why; with none, look at what stands between: a pooler, a proxy, a firewall")
         }
         ConnectError::TlsRefused => failed("tls_failed", format!("{at} does not offer TLS"))
             .hint("TLS is verified off loopback; sslmode=disable is honoured on loopback only"),
@@ -118,21 +120,26 @@ fn connect_error(at: &str, user: &str, database: &str, source: &ConnectError) ->
             .hint("put it into the connection string, a password_file, or the file PGPASSFILE names"),
         ConnectError::NoCredentials(why) => failed("authentication_failed", format!("no password for role `{user}` at {at}: {why}"))
             .hint("the target's `iam` or `token_command` makes the password each time a connection is opened"),
-        ConnectError::PasswordInTheClear => login("it asks for the password in the clear, without TLS"),
-        ConnectError::UnknownMethod => login("it asks for an authentication method that is not supported (known: SCRAM-SHA-256, MD5, password over TLS)"),
-        ConnectError::ServerNotProven => login("the server could not prove that it knows the password"),
+        ConnectError::PasswordInTheClear => login("it asks for the password in the clear, without TLS")
+            .hint("add sslmode=verify-full to the connection string, or let pg_hba.conf ask for scram-sha-256"),
+        ConnectError::UnknownMethod => login("it asks for an authentication method that is not supported (known: SCRAM-SHA-256, MD5, password over TLS)")
+            .hint("let pg_hba.conf ask this role for scram-sha-256"),
+        ConnectError::ServerNotProven => login("the server could not prove that it knows the password")
+            .hint("check that this is the server that is meant, and not something that poses as it"),
         ConnectError::Refused(error) => match error.sqlstate.as_str() {
             "28P01" => login("the password is wrong").hint("check the connection string, PGPASSWORD or .pgpass; an IAM token is good for 15 minutes"),
-            "28000" => login(&said(error)),
+            "28000" => login(&said(error))
+                .hint("`postgres-readonly setup-sql` makes a role; pg_hba.conf must let it in from this host to this database"),
             "3D000" => failed("unknown_database", format!("{at} has no database `{database}`")).hint("name an existing database at the end of the connection string: postgres://user@host/database"),
-            "42501" => failed("authentication_failed", format!("role `{user}` may not connect to database `{database}`")),
+            "42501" => failed("authentication_failed", format!("role `{user}` may not connect to database `{database}`"))
+                .hint("the database's owner lets it in with GRANT CONNECT ON DATABASE"),
             "53300" => failed("too_many_connections", format!("{at} has no connection left for role `{user}`: {}", said(error)))
                 .retryable()
                 .hint("a running server keeps the connection that it has; from PostgreSQL 16 GRANT pg_use_reserved_connections keeps a place free"),
             "57P03" => failed("database_unreachable", format!("the database at {at} takes no connections now: {}", said(error)))
                 .retryable()
                 .hint("it is starting, stopping or recovering: try again in some seconds"),
-            _ => failed("connection_refused", format!("{at} refused the connection: {error}")),
+            _ => failed("connection_refused", format!("{at} refused the connection: {error}")).hint("the server's log says more"),
         },
     }
 }
